@@ -1,0 +1,32 @@
+#!/bin/bash
+# usage: ./dev live [--qemu VERSION] [--full] [--list] [NAME...]
+#
+# Runs the tests in tests/live/, those that boot a guest.  Without a name:
+# all of them.  Guests and QEMUs come from the cache, where they are unpacked
+# at first use (scripts/guests/fetch --help).
+#
+#   --qemu VERSION  7.2 (the system's; default), 10.0, 11.1
+#   --full          every QEMU version and every memory layout
+#   --list          name the tests
+#
+# examples:
+#   ./dev live                      all, against QEMU 7.2
+#   ./dev live --qemu 11.1 memory   tests/live/test_memory.py, against 11.1
+. "$ROOT/scripts/dev/common.sh"
+
+case ${1:-} in
+-h | --help)
+	usage_of "$0"
+	exit 0
+	;;
+esac
+
+need test
+build_release
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+code=0
+tally --results "$results" tap live -- \
+	python3 tests/live/run.py --build build "$@" || code=1
+tally --results "$results" summary || code=1
+exit $code
