@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+/* One pread of more than this is cut short by Linux. */
+#define FILE_CHUNK ((size_t)1 << 30)
+
+enum mvmi_status
+file_open(struct file *f, const char *path, struct mvmi_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	enum mvmi_status status;
+	struct stat st;
+	off_t size;
+
+	if (fd < 0)
+		return fail_sys(err, errno, "cannot open %s", path);
+	if (fstat(fd, &st) != 0) {
+		status = fail_sys(err, errno, "cannot examine %s", path);
+		goto err_close;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		status = fail(err, MVMI_ERR_INVALID,
+			      "%s is neither a file nor a block device", path);
+		goto err_close;
+	}
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0) {
+		status = fail_sys(err, errno, "cannot size %s", path);
+		goto err_close;
+	}
+	*f = (struct file){ .fd = fd, .size = (uint64_t)size };
+	return MVMI_OK;
+
+err_close:
+	(void)close(fd);
+	return status;
+}
+
+enum mvmi_status file_read_at(const struct file *f, uint64_t off,
+			      struct mvmi_span dst, struct mvmi_error *err)
+{
+	if (off > INT64_MAX)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "file offset 0x%" PRIx64 " is out of range", off);
+	while (dst.len) {
+		ssize_t n = pread(f->fd, dst.ptr, MIN(dst.len, FILE_CHUNK),
+				  (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_sys(err, errno,
+					"read at file offset 0x%" PRIx64, off);
+		if (n == 0)
+			return fail(err, MVMI_ERR_CORRUPT,
+				    "the file ends at offset 0x%" PRIx64
+				    ", %zu bytes early",
+				    off, dst.len);
+		dst.ptr += n;
+		dst.len -= (size_t)n;
+		off += (uint64_t)n;
+	}
+	return MVMI_OK;
+}
+
+enum mvmi_extent_kind
+file_extent(const struct file *f, uint64_t off, uint64_t *ret_len)
+{
+	uint64_t left = off < f->size ? f->size - off : 0;
+	off_t next;
+
+	*ret_len = left;
+	if (off > INT64_MAX)
+		return MVMI_EXTENT_DATA;
+	next = lseek(f->fd, (off_t)off, SEEK_DATA);
+	if (next < 0) {
+		/* ENXIO: nothing but a hole from here to the end. */
+		return errno == ENXIO && left ? MVMI_EXTENT_ZERO
+					      : MVMI_EXTENT_DATA;
+	}
+	if ((uint64_t)next > off) {
+		*ret_len = MIN(left, (uint64_t)next - off);
+		return MVMI_EXTENT_ZERO;
+	}
+	next = lseek(f->fd, (off_t)off, SEEK_HOLE);
+	if (next > 0 && (uint64_t)next > off)
+		*ret_len = MIN(left, (uint64_t)next - off);
+	return MVMI_EXTENT_DATA;
+}
+
+void file_close(struct file *f)
+{
+	if (f->fd > 0)
+		(void)close(f->fd);
+	*f = (struct file){ .fd = -1 };
+}

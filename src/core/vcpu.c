@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <microvmi/vcpu.h>
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/vm.h"
+
+unsigned mvmi_vcpu_count(struct mvmi_vm *vm)
+{
+	return vm->conn->vcpu ? vm->conn->vcpu->count(vm->conn) : 0;
+}
+
+static bool is_held(const struct mvmi_vm *vm, unsigned vcpu)
+{
+	return vm->hold_count || vm->event_holds_vm ||
+	       (vcpu < 64 && (vm->event_held >> vcpu & 1));
+}
+
+/**
+ * Make sure that the vCPU stands still; *ret_release says whether the caller
+ * has to release it. In a callback nothing may be waited for.
+ */
+static enum mvmi_status settle_vcpu(struct mvmi_vm *vm, unsigned vcpu,
+				    bool *ret_release, struct mvmi_error *err)
+{
+	enum mvmi_status status = vm_poll(vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (!vm->conn->vcpu)
+		return fail(err, MVMI_ERR_UNSUPPORTED,
+			    "this %s VM shows no registers",
+			    vm->conn->driver->name);
+	if (vcpu >= vm->conn->vcpu->count(vm->conn))
+		return fail(err, MVMI_ERR_INVALID,
+			    "there is no vCPU %u; there are %u", vcpu,
+			    vm->conn->vcpu->count(vm->conn));
+	*ret_release = false;
+	if (!vm->conn->run || is_held(vm, vcpu))
+		return MVMI_OK;
+	if (vm->in_callback)
+		return fail(err, MVMI_ERR_BUSY,
+			    "vCPU %u is not held; hold the VM first", vcpu);
+	status = mvmi_vm_hold(vm, err);
+	*ret_release = status == MVMI_OK;
+	return status;
+}
+
+/** Lift a short hold without hiding the failure that came before. */
+static enum mvmi_status lift(struct mvmi_vm *vm, bool release,
+			     enum mvmi_status status, struct mvmi_error *err)
+{
+	enum mvmi_status released = MVMI_OK;
+
+	if (release)
+		released = mvmi_vm_release(vm, status == MVMI_OK ? err : NULL);
+	return status == MVMI_OK ? released : status;
+}
+
+enum mvmi_status
+mvmi_vcpu_get_regs(struct mvmi_vm *vm, unsigned vcpu, unsigned groups,
+		   struct mvmi_regs *ret, struct mvmi_error *err)
+{
+	struct mvmi_regs regs = mvmi_regs_empty();
+	enum mvmi_status status;
+	bool release;
+	size_t size;
+
+	assert(ret->size >= sizeof(size_t));
+	status = settle_vcpu(vm, vcpu, &release, err);
+	if (status != MVMI_OK)
+		return status;
+	status = vm_settle(
+		vm, vm->conn->vcpu->get(vm->conn, vcpu, groups, &regs, err));
+	status = lift(vm, release, status, err);
+	if (status != MVMI_OK)
+		return fail_context(err, status, "registers of vCPU %u", vcpu);
+	size = ret->size < sizeof(regs) ? ret->size : sizeof(regs);
+	regs.size = ret->size;
+	memcpy(ret, &regs, size);
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+check_writable(struct mvmi_vm *vm, const struct mvmi_regs *regs,
+	       struct mvmi_error *err)
+{
+	mvmi_regset refused =
+		mvmi_regset_minus(regs->dirty, vm->conn->writable_regs);
+
+	if (vm->read_only)
+		return fail(err, MVMI_ERR_DENIED, "the VM was opened to read");
+	if (!vm->conn->vcpu_set)
+		return fail(err, MVMI_ERR_UNSUPPORTED,
+			    "registers of this %s VM can't be written",
+			    vm->conn->driver->name);
+	for (unsigned reg = 0; reg < MVMI_REG_COUNT; reg++) {
+		if (mvmi_regset_has(refused, (enum mvmi_reg)reg))
+			return fail(err, MVMI_ERR_UNSUPPORTED,
+				    "%s can't be written here",
+				    mvmi_reg_name((enum mvmi_reg)reg));
+	}
+	return MVMI_OK;
+}
+
+enum mvmi_status
+mvmi_vcpu_set_regs(struct mvmi_vm *vm, unsigned vcpu,
+		   const struct mvmi_regs *regs, struct mvmi_error *err)
+{
+	enum mvmi_status status = check_writable(vm, regs, err);
+	bool release;
+
+	if (status != MVMI_OK || mvmi_regset_is_empty(regs->dirty))
+		return status;
+	status = settle_vcpu(vm, vcpu, &release, err);
+	if (status != MVMI_OK)
+		return status;
+	vm_new_epoch(vm);
+	status = vm_settle(vm,
+			   vm->conn->vcpu_set->set(vm->conn, vcpu, regs, err));
+	status = lift(vm, release, status, err);
+	return fail_context(err, status, "registers of vCPU %u", vcpu);
+}

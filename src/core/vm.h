@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The VM handle: a connection, and what the core keeps beside it.
+ */
+#ifndef MICROVMI_CORE_VM_H
+#define MICROVMI_CORE_VM_H
+
+#include <microvmi/driver.h>
+
+#define vm_settle    mvmi__vm_settle
+#define vm_poll	     mvmi__vm_poll
+#define vm_epoch     mvmi__vm_epoch
+#define vm_new_epoch mvmi__vm_new_epoch
+
+struct dispatcher;
+
+struct mvmi_vm {
+	struct mvmi_conn *conn; /**< owned */
+	char *target;		/**< owned; what opens this VM again */
+	bool read_only;
+	unsigned hold_count;
+	unsigned pin_count;
+	uint64_t epoch;	      /**< see vm_epoch() */
+	uint64_t incarnation; /**< of conn, when it was last looked at */
+	uint64_t polled_ms;   /**< when the driver was last asked */
+	bool gone;	      /**< the VM ended; every call says so */
+
+	/* Borrowed from the driver until the incarnation changes. */
+	const struct mvmi_window *windows;
+	size_t window_count;
+	size_t window_hint; /**< the last one that was used */
+
+	/** Events; NULL until the first subscription. Owned by event/. */
+	struct dispatcher *dispatcher;
+	/** Set with dispatcher: detaches all subscriptions, at close. */
+	void (*dispatcher_fini)(struct mvmi_vm *vm);
+	/** vCPUs held by an event whose callback runs; bit N: vCPU N. */
+	uint64_t event_held;
+	bool event_holds_vm; /**< the event whose callback runs holds them all */
+	bool in_callback;
+};
+
+/**
+ * Take in what a driver call did besides: a new incarnation voids windows and
+ * epoch, GONE is remembered. Call it after every driver call that can fail.
+ *
+ * @return status, so that callers can `return` it.
+ */
+enum mvmi_status vm_settle(struct mvmi_vm *vm, enum mvmi_status status);
+
+/** Ask the driver whether the VM lives, if that was not done just now. */
+enum mvmi_status vm_poll(struct mvmi_vm *vm, struct mvmi_error *err);
+
+/**
+ * A number that is equal in two calls only if what was read in the first still
+ * holds in the second (CONTRACT, "Epochs").
+ */
+uint64_t vm_epoch(struct mvmi_vm *vm);
+
+/** Something was changed: nothing that was cached holds any longer. */
+void vm_new_epoch(struct mvmi_vm *vm);
+
+#endif /* MICROVMI_CORE_VM_H */
