@@ -6,7 +6,7 @@ import sys
 
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only',
           '-Iinclude']
-INTERNAL = ['-Isrc', '-I.', '-Itests', '-D_POSIX_C_SOURCE=200809L',
+INTERNAL = ['-Isrc', '-I.', '-Itests', '-D_GNU_SOURCE',
             '-D_FILE_OFFSET_BITS=64']
 
 
@@ -55,7 +55,7 @@ def main():
                                   ['g++', '-xc++', '-std=c++14'] + STRICT)
         elif not path.startswith('subprojects/'):
             own = ['-I' + os.path.dirname(path)]
-            good &= compile_alone(path, ['gcc', '-xc', '-std=c17'] + STRICT +
+            good &= compile_alone(path, ['gcc', '-xc', '-std=gnu17'] + STRICT +
                                   INTERNAL + own)
     sys.exit(0 if good else 1)
 

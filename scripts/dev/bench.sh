@@ -1,8 +1,8 @@
 #!/bin/bash
 # usage: ./dev bench [ARG...]
 #
-# Builds the release and runs bench/run.sh, which gets the build folder in
-# MICROVMI_BUILD and the arguments as they are.
+# Builds at -O3 without assertions, in build-bench/, and runs bench/run.sh,
+# which gets that folder in MICROVMI_BUILD and the arguments as they are.
 #
 # examples:
 #   ./dev bench
@@ -19,5 +19,6 @@ esac
 
 [ -x bench/run.sh ] || die "bench: bench/run.sh is not there"
 need bench
-build_release
-MICROVMI_BUILD=$ROOT/build exec bench/run.sh "$@"
+meson_build build-bench -- --buildtype=release -Db_ndebug=true -Dbench=true \
+	-Dtests=false
+MICROVMI_BUILD=$ROOT/build-bench exec bench/run.sh "$@"

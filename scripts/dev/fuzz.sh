@@ -34,7 +34,8 @@ done
 
 need fuzz
 meson_build build-fuzz CC=clang -- --buildtype=debugoptimized -Dfuzz=true \
-	-Db_lundef=false
+	-Db_sanitize=address,undefined -Db_lundef=false -Dtools=false \
+	-Dc_args=-fsanitize=fuzzer-no-link
 if [ ${#names[@]} -eq 0 ]; then
 	for file in tests/fuzz/fuzz_*.c; do
 		name=${file##*/fuzz_}
