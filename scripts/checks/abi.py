@@ -2,6 +2,7 @@
 """The library exports what abi/microvmi.symbols lists, and nothing else.
 
   scripts/checks/abi.py build/libmicrovmi.so
+  scripts/checks/abi.py --write build/libmicrovmi.so    renew the list
 """
 import subprocess
 import sys
@@ -11,11 +12,17 @@ LIST = 'abi/microvmi.symbols'
 
 def main():
     text = subprocess.run(['nm', '-D', '--defined-only', '--format=posix',
-                           sys.argv[1]], text=True, check=True,
+                           sys.argv[-1]], text=True, check=True,
                           stdout=subprocess.PIPE).stdout
     # A symbol's version follows an @; absolute ones are version names.
     exported = {line.split()[0].split('@')[0] for line in text.splitlines()
                 if line.split()[1] != 'A'}
+    if '--write' in sys.argv:
+        with open(LIST, 'w', encoding='utf-8') as file:
+            file.write('# What libmicrovmi.so exports; renew with '
+                       'scripts/checks/abi.py --write.\n')
+            file.writelines(name + '\n' for name in sorted(exported))
+        return
     with open(LIST, encoding='utf-8') as file:
         listed = {line.strip() for line in file
                   if line.strip() and not line.startswith('#')}
@@ -31,7 +38,7 @@ def main():
             print('%s: exported without the prefix mvmi_' % name)
             good = False
     if not exported:
-        print('%s exports nothing' % sys.argv[1])
+        print('%s exports nothing' % sys.argv[-1])
         good = False
     sys.exit(0 if good else 1)
 
