@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "core/vm.h"
+#include "core/mem.h"
 
 static bool wraps(mvmi_gpa gpa, size_t len)
 {
@@ -24,8 +24,7 @@ fail_wraps(struct mvmi_error *err, mvmi_gpa gpa, size_t len)
 		    gpa.val);
 }
 
-static bool
-pages_present(const struct mvmi_window *window, uint64_t off, size_t len)
+bool window_pages(const struct mvmi_window *window, uint64_t off, size_t len)
 {
 	uint64_t last = (off + len - 1) / MVMI_PAGE_SIZE;
 
@@ -38,18 +37,16 @@ pages_present(const struct mvmi_window *window, uint64_t off, size_t len)
 	return true;
 }
 
-/** The host address of a range, if it lies in one window and is all there. */
-static const uint8_t *window_at(struct mvmi_vm *vm, mvmi_gpa gpa, size_t len)
+const uint8_t *vm_window_find(struct mvmi_vm *vm, uint64_t gpa, size_t len)
 {
-	for (size_t n = 0; n < vm->window_count; n++) {
-		size_t i = (vm->window_hint + n) % vm->window_count;
+	for (size_t i = 0; i < vm->window_count; i++) {
 		const struct mvmi_window *window = &vm->windows[i];
-		uint64_t off = gpa.val - window->start.val;
+		uint64_t off = gpa - window->start.val;
 
-		if (gpa.val < window->start.val || off >= window->len)
+		if (gpa < window->start.val || off >= window->len)
 			continue;
-		vm->window_hint = i;
-		if (len > window->len - off || !pages_present(window, off, len))
+		vm->window_last = window;
+		if (len > window->len - off || !window_pages(window, off, len))
 			return NULL;
 		return window->host + off;
 	}
@@ -88,7 +85,7 @@ enum mvmi_status mvmi_mem_read(struct mvmi_vm *vm, mvmi_gpa gpa,
 	status = vm_poll(vm, err);
 	if (status != MVMI_OK)
 		return status;
-	host = window_at(vm, gpa, dst.len);
+	host = vm_window(vm, gpa.val, dst.len);
 	if (host) {
 		memcpy(dst.ptr, host, dst.len);
 		return MVMI_OK;
@@ -111,7 +108,7 @@ serve_from_windows(struct mvmi_vm *vm, struct mvmi_mem_op *ops, size_t count)
 			ops[i].done = 0;
 			continue;
 		}
-		host = window_at(vm, ops[i].gpa, ops[i].dst.len);
+		host = vm_window(vm, ops[i].gpa.val, ops[i].dst.len);
 		if (!host)
 			return i;
 		memcpy(ops[i].dst.ptr, host, ops[i].dst.len);
@@ -128,7 +125,7 @@ static size_t run_without_window(struct mvmi_vm *vm,
 	size_t n = 0;
 
 	while (n < count && ops[n].dst.len &&
-	       !window_at(vm, ops[n].gpa, ops[n].dst.len))
+	       !vm_window(vm, ops[n].gpa.val, ops[n].dst.len))
 		n++;
 	return n;
 }

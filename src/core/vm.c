@@ -18,10 +18,10 @@ static void fetch_windows(struct mvmi_vm *vm)
 {
 	vm->windows = NULL;
 	vm->window_count = 0;
-	vm->window_hint = 0;
 	if (vm->conn->map)
 		vm->conn->map->windows(vm->conn, &vm->windows,
 				       &vm->window_count);
+	vm->window_last = vm->window_count ? vm->windows : NULL;
 }
 
 void vm_new_epoch(struct mvmi_vm *vm)

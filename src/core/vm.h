@@ -29,7 +29,7 @@ struct mvmi_vm {
 	/* Borrowed from the driver until the incarnation changes. */
 	const struct mvmi_window *windows;
 	size_t window_count;
-	size_t window_hint; /**< the last one that was used */
+	const struct mvmi_window *window_last; /**< used; NULL: there is none */
 
 	/** Events; NULL until the first subscription. Owned by event/. */
 	struct dispatcher *dispatcher;
