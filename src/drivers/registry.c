@@ -8,6 +8,7 @@
 #include "drivers/target.h"
 
 const struct mvmi_driver *const registry_drivers[] = {
+	&mock_driver,
 	NULL,
 };
 

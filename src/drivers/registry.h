@@ -8,9 +8,12 @@
 #define registry_open	     mvmi__registry_open
 #define registry_open_driver mvmi__registry_open_driver
 #define registry_drivers     mvmi__registry_drivers
+#define mock_driver	     mvmi__mock_driver
 
 /** NULL-terminated, in the order in which bare paths are offered to them. */
 extern const struct mvmi_driver *const registry_drivers[];
+
+extern const struct mvmi_driver mock_driver;
 
 /**
  * Open a connection by target string. Decorators use this for the driver that

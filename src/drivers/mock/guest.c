@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* The mock's guest: what its instructions do, and when it runs. */
+#include "drivers/mock/state.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+#define MSR_EFER  UINT32_C(0xc0000080)
+#define MSR_STAR  UINT32_C(0xc0000081)
+#define MSR_LSTAR UINT32_C(0xc0000082)
+
+bool mock_push(struct mock_vm *vm, unsigned vcpu, const struct mock_insn *insn)
+{
+	struct mock_vcpu *cpu = &vm->vcpus[vcpu];
+
+	if (cpu->left == MOCK_PROGRAM_MAX)
+		return false;
+	cpu->program[(cpu->head + cpu->left++) % MOCK_PROGRAM_MAX] = *insn;
+	return true;
+}
+
+struct mock_seen mock_seen(const struct mock_vm *vm, unsigned vcpu)
+{
+	struct mock_seen seen = vm->vcpus[vcpu].seen;
+
+	seen.regs = vm->vcpus[vcpu].regs;
+	seen.left = vm->vcpus[vcpu].left;
+	return seen;
+}
+
+uint64_t *mock_guest_msr(struct mock_vcpu *cpu, uint32_t msr)
+{
+	switch (msr) {
+	case MSR_EFER:
+		return &cpu->regs.efer;
+	case MSR_STAR:
+		return &cpu->regs.star;
+	case MSR_LSTAR:
+		return &cpu->regs.lstar;
+	default:
+		return NULL;
+	}
+}
+
+static void execute_load(struct mock_vm *vm, struct mock_vcpu *cpu,
+			 const struct mock_insn *insn)
+{
+	uint8_t bytes[8] = { 0 };
+
+	(void)mock_peek(vm, insn->gpa,
+			(struct mvmi_span){ bytes, sizeof(bytes) });
+	memcpy(&cpu->seen.value, bytes, sizeof(bytes));
+}
+
+static void execute_store(struct mock_vm *vm, const struct mock_insn *insn)
+{
+	uint8_t bytes[8];
+
+	memcpy(bytes, &insn->value, sizeof(bytes));
+	(void)mock_memory_poke(vm, insn->gpa,
+			       (struct mvmi_bytes){ bytes, sizeof(bytes) });
+}
+
+void mock_guest_deliver(struct mock_vcpu *cpu,
+			const struct mvmi_injection *what)
+{
+	cpu->seen.delivered++;
+	cpu->seen.last = *what;
+	if (what->kind == MVMI_INJECT_EXCEPTION && what->vector == 14)
+		cpu->regs.cr2 = what->cr2;
+}
+
+static void execute_trap(struct mock_vcpu *cpu, const struct mock_insn *insn)
+{
+	struct mvmi_injection what = {
+		.kind = insn->op == MOCK_INTERRUPT ? MVMI_INJECT_INTERRUPT
+						   : MVMI_INJECT_EXCEPTION,
+		.vector = insn->op == MOCK_INT3 ? 3 : insn->index,
+		.cr2 = insn->value,
+	};
+
+	mock_guest_deliver(cpu, &what);
+}
+
+static void
+execute_register(struct mock_vcpu *cpu, const struct mock_insn *insn)
+{
+	uint64_t *msr = mock_guest_msr(cpu, insn->index);
+
+	if (insn->op == MOCK_MOV_CR0)
+		cpu->regs.cr0 = insn->value;
+	else if (insn->op == MOCK_MOV_CR3)
+		cpu->regs.cr3 = insn->value;
+	else if (insn->op == MOCK_MOV_CR4)
+		cpu->regs.cr4 = insn->value;
+	else if (insn->op == MOCK_XSETBV)
+		cpu->regs.xcr0 = insn->value;
+	else if (insn->op == MOCK_MOV_DR)
+		cpu->regs.dr[insn->index % 8] = insn->value;
+	else if (insn->op == MOCK_LGDT)
+		cpu->regs.gdtr.base = insn->value;
+	else if (insn->op == MOCK_WRMSR && msr)
+		*msr = insn->value;
+	else if (insn->op == MOCK_RDMSR)
+		cpu->seen.value = msr ? *msr : 0;
+}
+
+void mock_guest_execute(struct mock_vm *vm, struct mock_vcpu *cpu,
+			const struct mock_insn *insn)
+{
+	switch (insn->op) {
+	case MOCK_MOV_CR0:
+	case MOCK_MOV_CR3:
+	case MOCK_MOV_CR4:
+	case MOCK_XSETBV:
+	case MOCK_MOV_DR:
+	case MOCK_RDMSR:
+	case MOCK_WRMSR:
+	case MOCK_LGDT:
+		execute_register(cpu, insn);
+		break;
+	case MOCK_INT3:
+	case MOCK_FAULT:
+	case MOCK_INTERRUPT:
+		execute_trap(cpu, insn);
+		break;
+	case MOCK_LOAD:
+		execute_load(vm, cpu, insn);
+		break;
+	case MOCK_STORE:
+	case MOCK_WALK:
+		execute_store(vm, insn);
+		break;
+	case MOCK_CPUID:
+		cpu->seen.value = UINT64_C(0x6d6f636b) + insn->index;
+		break;
+	case MOCK_RDTSC:
+		cpu->seen.value = vm->now_ms * 1000000;
+		break;
+	case MOCK_IN:
+		cpu->seen.value = 0xff;
+		break;
+	case MOCK_TRIPLE_FAULT:
+		vm->stopped = true;
+		break;
+	case MOCK_NOP:
+	case MOCK_VMCALL:
+	case MOCK_OUT:
+	case MOCK_OP_COUNT:
+		break;
+	}
+	cpu->seen.executed++;
+}
+
+void mock_guest_retire(struct mock_vcpu *cpu)
+{
+	/* An interrupt comes between instructions; it is none itself. */
+	if (cpu->program[cpu->head].op != MOCK_INTERRUPT)
+		cpu->regs.rip++;
+	cpu->head = (cpu->head + 1) % MOCK_PROGRAM_MAX;
+	cpu->left--;
+}
+
+static bool step(struct mock_vm *vm, unsigned vcpu)
+{
+	struct mock_vcpu *cpu = &vm->vcpus[vcpu];
+	struct mock_insn *insn = &cpu->program[cpu->head];
+
+	if (cpu->left == 0 || mock_vcpu_is_held(vm, vcpu))
+		return false;
+	if (insn->rip) {
+		cpu->regs.rip = insn->rip;
+		insn->rip = 0;
+	}
+	mock_guest_execute(vm, cpu, insn);
+	mock_guest_retire(cpu);
+	return true;
+}
+
+void mock_run(struct mock_vm *vm)
+{
+	bool moved = !vm->dead;
+
+	/* Round robin; it ends, for programs are finite. */
+	while (moved) {
+		moved = false;
+		for (unsigned i = 0; i < vm->vcpu_count; i++)
+			moved |= step(vm, i);
+	}
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening and closing the mock, and how its VM ends. */
+#include "drivers/mock/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+#include "drivers/registry.h"
+
+#define MOCK_RAM_DEFAULT (UINT64_C(64) << 20)
+/* Half of RAM lies below the ROM. */
+#define MOCK_RAM_MAX (2 * MOCK_ROM_START)
+/* CONTRACT: every operation says GONE within a second of the VM's end. */
+#define MOCK_LATE_MAX_MS 1000
+
+static const char *const mock_option_keys[] = { "vcpus", "ram", "private",
+						NULL };
+
+/** The options of a target, as numbers. */
+struct config {
+	uint64_t vcpus;
+	uint64_t ram;
+	uint64_t private_gpa;
+};
+
+static enum mvmi_status parse_number(const struct mvmi_target_option *option,
+				     uint64_t *ret, struct mvmi_error *err)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(option->value, &end, 0);
+	if (errno || *end || end == option->value || *option->value == '-')
+		return fail(err, MVMI_ERR_INVALID, "%s=%s is not a number",
+			    option->key, option->value);
+	*ret = value;
+	return MVMI_OK;
+}
+
+static enum mvmi_status parse_config(const struct mvmi_open_args *args,
+				     struct config *ret, struct mvmi_error *err)
+{
+	struct config config = { 1, MOCK_RAM_DEFAULT, UINT64_MAX };
+	enum mvmi_status status = MVMI_OK;
+
+	for (size_t i = 0; status == MVMI_OK && i < args->option_count; i++) {
+		const struct mvmi_target_option *option = &args->options[i];
+
+		if (strcmp(option->key, "vcpus") == 0)
+			status = parse_number(option, &config.vcpus, err);
+		else if (strcmp(option->key, "ram") == 0)
+			status = parse_number(option, &config.ram, err);
+		else
+			status = parse_number(option, &config.private_gpa, err);
+	}
+	if (status != MVMI_OK)
+		return status;
+	if (config.vcpus < 1 || config.vcpus > MOCK_VCPUS_MAX)
+		return fail(err, MVMI_ERR_INVALID, "vcpus is 1 to %d",
+			    MOCK_VCPUS_MAX);
+	if (config.ram < 2 * MVMI_PAGE_SIZE || config.ram > MOCK_RAM_MAX ||
+	    config.ram % MVMI_PAGE_SIZE)
+		return fail(err, MVMI_ERR_INVALID,
+			    "ram is whole pages, from 8 KiB to below 8 GiB");
+	if (config.private_gpa != UINT64_MAX &&
+	    config.private_gpa % MVMI_PAGE_SIZE)
+		return fail(err, MVMI_ERR_INVALID,
+			    "private is the start of a page");
+	*ret = config;
+	return MVMI_OK;
+}
+
+/* ---- the guest --------------------------------------------------------- */
+
+void mock_vm_unref(struct mock_vm *vm)
+{
+	if (!vm || --vm->refs)
+		return;
+	mock_memory_fini(vm);
+	free(vm->vcpus);
+	free(vm);
+}
+
+struct mock_vm *mock_vm_of(struct mvmi_conn *conn)
+{
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
+
+	vm->refs++;
+	return vm;
+}
+
+static enum mvmi_status vm_create(const struct mock_personality *personality,
+				  const struct config *config,
+				  struct mock_vm **ret, struct mvmi_error *err)
+{
+	struct mock_vm *vm = calloc(1, sizeof(*vm));
+	enum mvmi_status status;
+
+	if (!vm)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a mock VM");
+	vm->refs = 1;
+	vm->personality = personality;
+	vm->incarnation = 1;
+	vm->deadline_ms = MVMI_HOLD_DEADLINE_DEFAULT_MS;
+	vm->vcpu_count = (unsigned)config->vcpus;
+	vm->vcpus = calloc(vm->vcpu_count, sizeof(*vm->vcpus));
+	if (vm->vcpus)
+		status = mock_memory_init(vm, config->ram, config->private_gpa,
+					  err);
+	else
+		status = fail(err, MVMI_ERR_NOMEM, "no memory for vCPUs");
+	if (status != MVMI_OK) {
+		mock_vm_unref(vm);
+		return status;
+	}
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		mock_vcpu_reset(&vm->vcpus[i]);
+	*ret = vm;
+	return MVMI_OK;
+}
+
+/* ---- its end ----------------------------------------------------------- */
+
+void mock_kill(struct mock_vm *vm)
+{
+	vm->dead = true;
+	vm->killed_ms = vm->now_ms;
+	vm->dead_call_left = vm->personality->death == MOCK_DEATH_ONE_CALL_LATE;
+	vm->dead_known = vm->personality->death == MOCK_DEATH_AT_ONCE;
+}
+
+/** Whether an operation still succeeds although the VM has ended. */
+static bool passes_for_alive(struct mock_vm *vm)
+{
+	bool late = vm->now_ms - vm->killed_ms >= MOCK_LATE_MAX_MS;
+
+	if (vm->dead_known || late)
+		return false;
+	if (vm->personality->death == MOCK_DEATH_AT_NEXT)
+		return true;
+	if (!vm->dead_call_left)
+		return false;
+	vm->dead_call_left = false;
+	return true;
+}
+
+enum mvmi_status
+mock_enter(struct mvmi_conn *conn, struct mock_vm **ret, struct mvmi_error *err)
+{
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
+
+	if (vm->dead && !passes_for_alive(vm)) {
+		vm->dead_known = true;
+		return fail(err, MVMI_ERR_GONE, "the mock VM has ended");
+	}
+	conn->incarnation = vm->incarnation;
+	*ret = vm;
+	return MVMI_OK;
+}
+
+void mock_reset(struct mock_vm *vm)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		mock_vcpu_reset(&vm->vcpus[i]);
+	vm->incarnation++;
+}
+
+void mock_detach(struct mock_vm *vm)
+{
+	vm->held = false;
+	vm->quiesced = false;
+}
+
+void mock_advance(struct mock_vm *vm, uint32_t ms)
+{
+	vm->now_ms += ms;
+}
+
+bool mock_is_untouched(const struct mock_vm *vm)
+{
+	return !vm->held && !vm->quiesced;
+}
+
+/* ---- the connection ---------------------------------------------------- */
+
+/** A table if this personality has it. */
+#define TABLE(cap, ops) ((tables & MVMI_CAP_##cap) ? &(ops) : NULL)
+
+static void conn_init(struct mock_conn *mock, struct mock_vm *vm)
+{
+	uint32_t tables = vm->personality->tables;
+
+	mock->vm = vm;
+	mock->base = (struct mvmi_conn){
+		.driver = &mock_driver,
+		.mem = &mock_mem_ops,
+		.write = TABLE(WRITE, mock_write_ops),
+		.map = TABLE(MAP, mock_map_ops),
+		.vcpu = TABLE(REGS, mock_vcpu_ops),
+		.vcpu_set = TABLE(SET_REGS, mock_vcpu_set_ops),
+		.run = TABLE(RUN, mock_run_ops),
+		.quiesce = TABLE(QUIESCE, mock_quiesce_ops),
+		.readable_regs = { { vm->personality->readable } },
+		.writable_regs = { { vm->personality->writable } },
+		.incarnation = vm->incarnation,
+	};
+	for (size_t i = 0; i < vm->region_count; i++) {
+		if (vm->regions[i].info.kind == MVMI_REGION_PRIVATE)
+			mock->base.traits |= MVMI_TRAIT_ENCRYPTED;
+	}
+}
+
+static enum mvmi_status
+mock_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
+	  struct mvmi_error *err)
+{
+	const struct mock_personality *personality =
+		mock_personality_find(args->where);
+	struct config config = { 0 };
+	struct mock_conn *mock;
+	struct mock_vm *vm;
+	enum mvmi_status status = parse_config(args, &config, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (!personality)
+		return fail(err, MVMI_ERR_INVALID,
+			    "the mock has no personality \"%s\"; there are: "
+			    "xen, kvm, tcg, gdbstub",
+			    args->where);
+	mock = calloc(1, sizeof(*mock));
+	if (!mock)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+	status = vm_create(personality, &config, &vm, err);
+	if (status != MVMI_OK) {
+		free(mock);
+		return status;
+	}
+	conn_init(mock, vm);
+	*ret = &mock->base;
+	return MVMI_OK;
+}
+
+static void mock_close(struct mvmi_conn *conn)
+{
+	struct mock_conn *mock = container_of(conn, struct mock_conn, base);
+
+	mock_detach(mock->vm);
+	mock_vm_unref(mock->vm);
+	free(mock);
+}
+
+static enum mvmi_status
+mock_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
+	  struct mvmi_error *err)
+{
+	struct mock_vm *vm;
+	enum mvmi_status status = mock_enter(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	(void)snprintf(info->name, sizeof(info->name), "mock-%s",
+		       vm->personality->name);
+	(void)snprintf(info->hypervisor, sizeof(info->hypervisor), "%s",
+		       vm->personality->hypervisor);
+	(void)snprintf(info->memory_path, sizeof(info->memory_path), "%s",
+		       conn->map ? "map of memfd" : "copies");
+	info->state =
+		vm->stopped ? MVMI_RUN_STATE_STOPPED : MVMI_RUN_STATE_RUNNING;
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+mock_poll(struct mvmi_conn *conn, struct mvmi_error *err)
+{
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
+
+	/* Asking is how the end of a VM is found, whatever the personality. */
+	vm->dead_known = vm->dead;
+	return mock_enter(conn, &vm, err);
+}
+
+const struct mvmi_driver mock_driver = {
+	.abi = MVMI_DRIVER_ABI,
+	.name = "mock",
+	.option_keys = mock_option_keys,
+	.open = mock_open,
+	.close = mock_close,
+	.info = mock_info,
+	.poll = mock_poll,
+};
