@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* The fault decorator: transparent but for the call it fails. */
+#include <inttypes.h>
+
+#include "core/vm.h"
+#include "drivers/fault/fault.h"
+#include "harness.h"
+#include "scripted.h"
+
+static uint64_t fault_at;
+
+static enum mvmi_status
+wrapped_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
+	     struct mvmi_error *err)
+{
+	struct mvmi_conn *inner = NULL;
+	enum mvmi_status status = scripted_open(args, &inner, err);
+
+	if (status == MVMI_OK)
+		*ret = fault_wrap(inner, fault_at, MVMI_ERR_SYSTEM);
+	return status;
+}
+
+/** The scripted VM behind a decorator that fails call n. */
+static struct mvmi_vm *open_wrapped(uint64_t n)
+{
+	struct mvmi_driver driver = scripted_driver;
+	struct mvmi_vm *vm = NULL;
+
+	fault_at = n;
+	driver.open = wrapped_open;
+	CHECK(mvmi_vm_open_driver(&driver, "x", NULL, &vm, NULL) == MVMI_OK);
+	return vm;
+}
+
+static void offers_what_the_inner_driver_offers(void)
+{
+	struct mvmi_vm *vm = open_wrapped(0);
+
+	CHECK(mvmi_vm_capabilities(vm) ==
+	      (MVMI_CAP_MEM | MVMI_CAP_WRITE | MVMI_CAP_REGS |
+	       MVMI_CAP_SET_REGS | MVMI_CAP_RUN | MVMI_CAP_EVENT));
+	CHECK(mvmi_vcpu_count(vm) == 2);
+	mvmi_vm_close(vm);
+}
+
+static void the_call_it_was_asked_for_fails_and_no_other(void)
+{
+	struct mvmi_vm *vm = open_wrapped(2);
+	uint8_t byte = 0;
+	struct mvmi_span dst = { &byte, 1 };
+	struct mvmi_error err;
+
+	CHECK(mvmi_mem_read(vm, mvmi_gpa_at(1), dst, NULL) == MVMI_OK);
+	CHECK(byte == 7);
+	CHECK(mvmi_mem_read(vm, mvmi_gpa_at(1), dst, &err) == MVMI_ERR_SYSTEM);
+	CHECK(strcmp(err.msg, "call 2, readv, fails as it was asked to") == 0);
+	CHECK(mvmi_mem_read(vm, mvmi_gpa_at(2), dst, NULL) == MVMI_OK);
+	CHECK(byte == 14);
+	mvmi_vm_close(vm);
+}
+
+static void follows_the_incarnation(void)
+{
+	struct mvmi_vm *vm = open_wrapped(0);
+	uint8_t byte;
+
+	scripted.conn.incarnation = 5;
+	CHECK(mvmi_mem_read(vm, mvmi_gpa_at(0), (struct mvmi_span){ &byte, 1 },
+			    NULL) == MVMI_OK);
+	CHECK(mvmi_vm_incarnation(vm) == 5);
+	mvmi_vm_close(vm);
+}
+
+static void a_target_must_name_a_call_a_status_and_a_target(void)
+{
+	static const char *const bad[] = {
+		"fault:x?target=scripted:y",
+		"fault:1",
+		"fault:1?target=scripted:y&status=fine",
+		"fault:-1?target=scripted:y",
+	};
+	struct mvmi_vm *vm;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(mvmi_vm_open(bad[i], NULL, &vm, NULL) ==
+		      MVMI_ERR_INVALID);
+}
+
+TESTS(T(offers_what_the_inner_driver_offers),
+      T(the_call_it_was_asked_for_fails_and_no_other),
+      T(follows_the_incarnation),
+      T(a_target_must_name_a_call_a_status_and_a_target))
