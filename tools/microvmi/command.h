@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/** @file What a subcommand is. Each is a constant in its own cmd_<name>.c. */
+#ifndef MICROVMI_TOOL_COMMAND_H
+#define MICROVMI_TOOL_COMMAND_H
+
+#include <popt.h>
+
+struct command {
+	const char *name;
+	const char *operands; /**< as usage shows them, e.g. "TARGET ADDR" */
+	int operands_min;
+	int operands_max;
+	const char *summary;  /**< one line, for `microvmi help` */
+	const char *details;  /**< paragraphs, for `--help` */
+	const char *examples; /**< lines, for `--help` */
+	/** Of the command alone; --json and --help are added where it is run. */
+	const struct poptOption *options;
+	/**
+	 * @param operands  Of a number that was checked, NULL-terminated.
+	 * @return An exit code; a failure has been told to the user.
+	 */
+	int (*run)(const char *const *operands);
+};
+
+/** NULL-terminated, in the order in which help shows them. */
+extern const struct command *const commands[];
+
+/** @return NULL if there is none of that name. */
+const struct command *command_find(const char *name);
+
+/** Print what `microvmi NAME --help` does. */
+void command_print_help(const struct command *command);
+
+/** Set by --json, which every command has. */
+extern int command_json;
+
+/** Options that every command has; completion shows them too. */
+extern const struct poptOption command_common_options[];
+
+#endif /* MICROVMI_TOOL_COMMAND_H */

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/** @file All subcommands, one a file: cmd_<name>.c. */
+#ifndef MICROVMI_TOOL_COMMANDS_H
+#define MICROVMI_TOOL_COMMANDS_H
+
+#include "command.h"
+
+extern const struct command cmd_info;
+extern const struct command cmd_list;
+extern const struct command cmd_memory_map;
+extern const struct command cmd_read;
+extern const struct command cmd_regs;
+
+#endif /* MICROVMI_TOOL_COMMANDS_H */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "number.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int number_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static const char *parse_digits(const char *s, size_t len, uint64_t *ret)
+{
+	unsigned base = 10;
+	uint64_t value = 0;
+	size_t i = 0;
+
+	if (len > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
+		base = 16;
+		i = 2;
+	}
+	if (i == len)
+		return "a number is missing";
+	for (; i < len; i++) {
+		int digit = number_digit(s[i]);
+
+		if (digit < 0 || (unsigned)digit >= base)
+			return base == 16 ? "not a hexadecimal number"
+					  : "not a number; hexadecimal ones "
+					    "begin with 0x";
+		if (value > (UINT64_MAX - (unsigned)digit) / base)
+			return "more than 64 bits";
+		value = value * base + (unsigned)digit;
+	}
+	*ret = value;
+	return NULL;
+}
+
+const char *number_parse(const char *s, uint64_t *ret)
+{
+	return parse_digits(s, strlen(s), ret);
+}
+
+const char *number_parse_len(const char *s, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	size_t len = strlen(s);
+	const char *suffix = len ? strchr(suffixes, s[len - 1]) : NULL;
+	unsigned shift = 0;
+	uint64_t value;
+	const char *wrong;
+
+	if (suffix) {
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+		len--;
+	}
+	wrong = parse_digits(s, len, &value);
+	if (wrong)
+		return wrong;
+	if (value > UINT64_MAX >> shift)
+		return "more than 64 bits";
+	*ret = value << shift;
+	return NULL;
+}
+
+const char *number_format_size(char buf[NUMBER_SIZE_LEN], uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	uint64_t whole = bytes;
+	unsigned tenth;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		(void)snprintf(buf, NUMBER_SIZE_LEN, "%" PRIu64 " B", bytes);
+		return buf;
+	}
+	while (whole >= UINT64_C(1024) * 1024) {
+		whole /= 1024;
+		unit++;
+	}
+	tenth = (unsigned)(whole % 1024 * 10 / 1024);
+	(void)snprintf(buf, NUMBER_SIZE_LEN, "%u", (unsigned)(whole / 1024));
+	if (tenth)
+		(void)snprintf(buf + strlen(buf), 4, ".%u", tenth % 10);
+	(void)snprintf(buf + strlen(buf), 5, " %ciB", units[unit]);
+	return buf;
+}
