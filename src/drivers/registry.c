@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "drivers/dump/dump.h"
 #include "drivers/fault/fault.h"
 #include "drivers/target.h"
 
 const struct mvmi_driver *const registry_drivers[] = {
+	&dump_driver,
 	&mock_driver,
 	&fault_driver,
 	NULL,
