@@ -7,10 +7,14 @@
 #include "base/error.h"
 #include "drivers/dump/dump.h"
 #include "drivers/fault/fault.h"
+#include "drivers/qemu/driver.h"
 #include "drivers/target.h"
 
 const struct mvmi_driver *const registry_drivers[] = {
 	&dump_driver,
+#ifdef __linux__
+	&qemu_driver,
+#endif
 	&mock_driver,
 	&fault_driver,
 	NULL,

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening, closing and watching a QEMU. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "drivers/qemu/proc.h"
+#include "drivers/qemu/qemu.h"
+
+/* The guest's firmware moves memory without an event: look now and then. */
+#define QEMU_REFRESH_MS 1000
+
+static enum mvmi_status
+qemu_check_lives(struct qemu_conn *q, struct mvmi_error *err)
+{
+	if (q->pidfd >= 0 && proc_has_ended(q->pidfd))
+		return fail(err, MVMI_ERR_GONE,
+			    "QEMU, process %" PRId64 ", has ended", q->pid);
+	return MVMI_OK;
+}
+
+/** GONE from the monitor is the VM's end only if the process ended. */
+static enum mvmi_status
+qemu_judge(struct qemu_conn *q, enum mvmi_status status, struct mvmi_error *err)
+{
+	if (status != MVMI_ERR_GONE)
+		return status;
+	if (q->pidfd < 0 || proc_has_ended(q->pidfd))
+		return fail(err, MVMI_ERR_GONE, "QEMU has ended");
+	return fail(err, MVMI_ERR_SYSTEM,
+		    "QEMU closed the monitor; its memory can still be read");
+}
+
+enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err)
+{
+	uint32_t events = qmp_take_events(&q->qmp);
+	uint32_t voids = QMP_EVENT_RESET | QMP_EVENT_MIGRATION;
+
+	qemu_run_events(q, events);
+	if (events & voids)
+		q->conn.incarnation++;
+	if (events & (voids | QMP_EVENT_LAYOUT))
+		return qemu_refresh(q, err);
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+qemu_poll(struct mvmi_conn *conn, struct mvmi_error *err)
+{
+	struct qemu_conn *q = qemu_of(conn);
+	enum mvmi_status status = qemu_check_lives(q, err);
+
+	if (status != MVMI_OK || !qemu_has_monitor(q))
+		return status;
+	status = qmp_poll(&q->qmp, err);
+	if (status == MVMI_OK)
+		status = qemu_take_events(q, err);
+	if (status == MVMI_OK &&
+	    clock_coarse_ms() - q->refreshed_ms >= QEMU_REFRESH_MS)
+		status = qemu_refresh(q, err);
+	/* A monitor that is lost leaves us the memory. */
+	return qemu_check_lives(q, err);
+}
+
+static enum mvmi_status
+qemu_regions(struct mvmi_conn *conn, struct mvmi_region *regions,
+	     size_t capacity, size_t *ret, struct mvmi_error *err)
+{
+	struct qemu_conn *q = qemu_of(conn);
+	size_t n = MIN(capacity, q->ram.region_count);
+
+	(void)err;
+	if (n)
+		memcpy(regions, q->ram.regions, n * sizeof(*regions));
+	*ret = q->ram.region_count;
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+qemu_extent(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_extent *ret,
+	    struct mvmi_error *err)
+{
+	return ram_extent(&qemu_of(conn)->ram, gpa, ret, err);
+}
+
+static enum mvmi_status
+qemu_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops, size_t count,
+	   struct mvmi_error *err)
+{
+	return ram_readv(&qemu_of(conn)->ram, ops, count, err);
+}
+
+static void qemu_windows(struct mvmi_conn *conn, const struct mvmi_window **ret,
+			 size_t *count)
+{
+	struct qemu_conn *q = qemu_of(conn);
+
+	*ret = q->ram.windows;
+	*count = q->ram.window_count;
+}
+
+static const struct mvmi_mem_ops qemu_mem_ops = {
+	.regions = qemu_regions,
+	.extent = qemu_extent,
+	.readv = qemu_readv,
+};
+
+static const struct mvmi_map_ops qemu_map_ops = {
+	.windows = qemu_windows,
+};
+
+static enum mvmi_status
+qemu_get_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
+	      struct mvmi_error *err)
+{
+	struct qemu_conn *q = qemu_of(conn);
+	enum mvmi_status status = MVMI_OK;
+
+	if (qemu_has_monitor(q)) {
+		status = qemu_judge(
+			q, qemu_run_ops.state(conn, &info->state, err), err);
+		(void)snprintf(info->hypervisor, sizeof(info->hypervisor),
+			       "QEMU %s (%s)", q->qmp.version,
+			       q->kvm ? "KVM" : "TCG");
+	} else {
+		(void)snprintf(info->hypervisor, sizeof(info->hypervisor),
+			       "QEMU (no monitor)");
+	}
+	if (status != MVMI_OK)
+		return status;
+	(void)snprintf(info->name, sizeof(info->name), "%s", q->name);
+	(void)snprintf(info->memory_path, sizeof(info->memory_path), "%s",
+		       ram_path(&q->ram));
+	(void)snprintf(info->note, sizeof(info->note), "%s", q->note);
+	info->pid = q->pid;
+	return MVMI_OK;
+}
+
+static void qemu_close(struct mvmi_conn *conn)
+{
+	struct qemu_conn *q = qemu_of(conn);
+
+	qemu_run_fini(q);
+	qmp_close(&q->qmp);
+	ram_fini(&q->ram);
+	if (q->pidfd >= 0)
+		(void)close(q->pidfd);
+	free(q);
+}
+
+/** What is asked once: name and accelerator. */
+static enum mvmi_status qemu_ask(struct qemu_conn *q, struct mvmi_error *err)
+{
+	json_t *value;
+	enum mvmi_status status =
+		qmp_call(&q->qmp, "query-name", NULL, &value, err);
+	const char *name;
+
+	if (status != MVMI_OK)
+		return status;
+	name = json_string_value(json_object_get(value, "name"));
+	(void)snprintf(q->name, sizeof(q->name), "%s", name ? name : "");
+	json_decref(value);
+	status = qmp_call(&q->qmp, "query-kvm", NULL, &value, NULL);
+	if (status == MVMI_ERR_UNSUPPORTED || status == MVMI_ERR_INVALID)
+		return MVMI_OK;
+	if (status != MVMI_OK)
+		return fail(err, status, "QEMU did not answer query-kvm");
+	q->kvm = json_is_true(json_object_get(value, "enabled"));
+	json_decref(value);
+	return MVMI_OK;
+}
+
+static enum mvmi_status qemu_attach(struct qemu_conn *q, struct mvmi_error *err)
+{
+	enum mvmi_status status = ram_init(&q->ram, q->pid, err);
+
+	if (status != MVMI_OK)
+		return status;
+	q->pidfd = proc_open_pidfd(q->pid);
+	status = qemu_ask(q, err);
+	if (status != MVMI_OK)
+		return status;
+	status = qemu_refresh(q, err);
+	if (status != MVMI_OK)
+		return status;
+	q->conn.run = &qemu_run_ops;
+	q->conn.map = &qemu_map_ops;
+	q->conn.incarnation = 1;
+	return MVMI_OK;
+}
+
+static const char *
+qemu_option(const struct mvmi_open_args *args, const char *key)
+{
+	for (size_t i = 0; i < args->option_count; i++) {
+		if (strcmp(args->options[i].key, key) == 0)
+			return args->options[i].value;
+	}
+	return NULL;
+}
+
+static enum mvmi_status
+qemu_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
+	  struct mvmi_error *err)
+{
+	struct qemu_conn *q = calloc(1, sizeof(*q));
+	enum mvmi_status status;
+
+	if (!q)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+	q->conn.driver = &qemu_driver;
+	q->conn.mem = &qemu_mem_ops;
+	q->pidfd = -1;
+	q->qmp.fd = -1;
+	q->ram.mem_fd = -1;
+	q->ram.pagemap_fd = -1;
+	(void)qemu_option;
+	status = qmp_open(&q->qmp, args->where, args->timeout_ms, err);
+	q->pid = q->qmp.peer_pid;
+	if (status == MVMI_OK)
+		status = qemu_attach(q, err);
+	if (status != MVMI_OK) {
+		qemu_close(&q->conn);
+		return status;
+	}
+	*ret = &q->conn;
+	return MVMI_OK;
+}
+
+static bool qemu_claims(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static const char *const qemu_option_keys[] = { "pid", NULL };
+
+const struct mvmi_driver qemu_driver = {
+	.abi = MVMI_DRIVER_ABI,
+	.name = "qemu",
+	.option_keys = qemu_option_keys,
+	.claims = qemu_claims,
+	.open = qemu_open,
+	.close = qemu_close,
+	.info = qemu_get_info,
+	.poll = qemu_poll,
+};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * One open QEMU: its monitor, its RAM, its run state.
+ *
+ * The monitor is optional. Without it (another client has it, or there is
+ * none) memory is all there is, and the layout is deduced (bare.c).
+ */
+#ifndef MICROVMI_DRIVERS_QEMU_QEMU_H
+#define MICROVMI_DRIVERS_QEMU_QEMU_H
+
+#include <microvmi/driver.h>
+
+#include "base/util.h"
+#include "drivers/qemu/driver.h"
+#include "drivers/qemu/qmp.h"
+#include "drivers/qemu/ram.h"
+
+#define qemu_driver	 mvmi__qemu_driver
+#define qemu_refresh	 mvmi__qemu_refresh
+#define qemu_take_events mvmi__qemu_take_events
+#define qemu_run_ops	 mvmi__qemu_run_ops
+#define qemu_run_fini	 mvmi__qemu_run_fini
+#define qemu_run_events	 mvmi__qemu_run_events
+
+struct qemu_guardian;
+
+/** What we did to the VM's run state. */
+struct qemu_run {
+	bool held;   /**< between hold() and release() */
+	bool ours;   /**< we stopped it, so we let it go on */
+	bool wanted; /**< stop() was called under the hold: leave it stopped */
+	struct qemu_guardian *guardian; /**< owned; NULL until the first hold */
+};
+
+struct qemu_conn {
+	struct mvmi_conn conn;
+	int64_t pid;
+	int pidfd; /**< owned; -1 where the kernel has none */
+	struct qmp qmp;
+	struct ram ram;
+	struct qemu_run run;
+	uint64_t refreshed_ms; /**< when the layout was last asked for */
+	uint64_t layout_hash;  /**< of the text it was made from */
+	bool kvm;
+	char name[64];
+	char note[256];
+};
+
+static inline struct qemu_conn *qemu_of(struct mvmi_conn *conn)
+{
+	return container_of(conn, struct qemu_conn, conn);
+}
+
+static inline bool qemu_has_monitor(const struct qemu_conn *q)
+{
+	return q->qmp.fd >= 0;
+}
+
+/**
+ * Ask for the memory layout again, and begin a new incarnation if it changed.
+ * PAM registers and BARs move it without an event.
+ */
+enum mvmi_status qemu_refresh(struct qemu_conn *q, struct mvmi_error *err);
+
+/** Act on what the monitor said unasked. */
+enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err);
+
+extern const struct mvmi_run_ops qemu_run_ops;
+
+/** Undo what hold() did, if anything, and dismiss the guardian. */
+void qemu_run_fini(struct qemu_conn *q);
+
+/** Someone else stopped or started the VM: enum qmp_event bits. */
+void qemu_run_events(struct qemu_conn *q, uint32_t events);
+
+#endif /* MICROVMI_DRIVERS_QEMU_QEMU_H */
