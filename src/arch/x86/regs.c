@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The x86-64 register file as a table: name, group, and where a scalar lies.
+ * The x86-64 register file as a table: name, group, and where it lies.
  */
-#include <microvmi/vcpu.h>
+#include "arch/x86/regs.h"
 
 #include <string.h>
 
 struct reg_info {
 	const char *name;
 	unsigned group;	 /**< one enum mvmi_reg_group bit */
-	uint16_t offset; /**< in struct mvmi_regs, or NOT_SCALAR */
+	uint16_t offset; /**< in struct mvmi_regs */
+	uint16_t size;
 };
 
-#define NOT_SCALAR UINT16_MAX
-#define AT(member) offsetof(struct mvmi_regs, x86.member)
+#define AT(member)                              \
+	offsetof(struct mvmi_regs, x86.member), \
+		sizeof(((struct mvmi_regs *)NULL)->x86.member)
 
 static const struct reg_info regs_x86[MVMI_REG_COUNT] = {
 	[MVMI_REG_RAX] = { "rax", MVMI_REGS_GENERAL, AT(gpr[0]) },
@@ -34,16 +36,16 @@ static const struct reg_info regs_x86[MVMI_REG_COUNT] = {
 	[MVMI_REG_R15] = { "r15", MVMI_REGS_GENERAL, AT(gpr[15]) },
 	[MVMI_REG_RIP] = { "rip", MVMI_REGS_GENERAL, AT(rip) },
 	[MVMI_REG_RFLAGS] = { "rflags", MVMI_REGS_GENERAL, AT(rflags) },
-	[MVMI_REG_ES] = { "es", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_CS] = { "cs", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_SS] = { "ss", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_DS] = { "ds", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_FS] = { "fs", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_GS] = { "gs", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_LDTR] = { "ldtr", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_TR] = { "tr", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_GDTR] = { "gdtr", MVMI_REGS_SEGMENT, NOT_SCALAR },
-	[MVMI_REG_IDTR] = { "idtr", MVMI_REGS_SEGMENT, NOT_SCALAR },
+	[MVMI_REG_ES] = { "es", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_ES]) },
+	[MVMI_REG_CS] = { "cs", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_CS]) },
+	[MVMI_REG_SS] = { "ss", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_SS]) },
+	[MVMI_REG_DS] = { "ds", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_DS]) },
+	[MVMI_REG_FS] = { "fs", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_FS]) },
+	[MVMI_REG_GS] = { "gs", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_GS]) },
+	[MVMI_REG_LDTR] = { "ldtr", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_LDTR]) },
+	[MVMI_REG_TR] = { "tr", MVMI_REGS_SEGMENT, AT(seg[MVMI_SEG_TR]) },
+	[MVMI_REG_GDTR] = { "gdtr", MVMI_REGS_SEGMENT, AT(gdtr) },
+	[MVMI_REG_IDTR] = { "idtr", MVMI_REGS_SEGMENT, AT(idtr) },
 	[MVMI_REG_CR0] = { "cr0", MVMI_REGS_CONTROL, AT(cr0) },
 	[MVMI_REG_CR2] = { "cr2", MVMI_REGS_CONTROL, AT(cr2) },
 	[MVMI_REG_CR3] = { "cr3", MVMI_REGS_CONTROL, AT(cr3) },
@@ -76,10 +78,10 @@ static const struct reg_info regs_x86[MVMI_REG_COUNT] = {
 	[MVMI_REG_APIC_BASE] = { "apic_base", MVMI_REGS_MSR, AT(apic_base) },
 	[MVMI_REG_PAT] = { "pat", MVMI_REGS_MSR, AT(pat) },
 	[MVMI_REG_TSC_AUX] = { "tsc_aux", MVMI_REGS_MSR, AT(tsc_aux) },
-	[MVMI_REG_X87] = { "x87", MVMI_REGS_FPU, NOT_SCALAR },
-	[MVMI_REG_MXCSR] = { "mxcsr", MVMI_REGS_FPU, NOT_SCALAR },
-	[MVMI_REG_XMM] = { "xmm", MVMI_REGS_FPU, NOT_SCALAR },
-	[MVMI_REG_YMM] = { "ymm", MVMI_REGS_FPU, NOT_SCALAR },
+	[MVMI_REG_X87] = { "x87", MVMI_REGS_FPU, AT(x87) },
+	[MVMI_REG_MXCSR] = { "mxcsr", MVMI_REGS_FPU, AT(mxcsr) },
+	[MVMI_REG_XMM] = { "xmm", MVMI_REGS_FPU, AT(xmm) },
+	[MVMI_REG_YMM] = { "ymm", MVMI_REGS_FPU, AT(ymm_high) },
 };
 
 #undef AT
@@ -114,7 +116,24 @@ mvmi_regset mvmi_regset_of_groups(unsigned groups)
 uint64_t *mvmi_regs_scalar(struct mvmi_regs *regs, enum mvmi_reg reg)
 {
 	if ((unsigned)reg >= MVMI_REG_COUNT ||
-	    regs_x86[reg].offset == NOT_SCALAR)
+	    regs_x86[reg].size != sizeof(uint64_t))
 		return NULL;
 	return (uint64_t *)(void *)((char *)regs + regs_x86[reg].offset);
+}
+
+struct mvmi_span regs_span(struct mvmi_regs *regs, enum mvmi_reg reg)
+{
+	return (struct mvmi_span){ (uint8_t *)regs + regs_x86[reg].offset,
+				   regs_x86[reg].size };
+}
+
+bool regs_copy(struct mvmi_regs *dst, const struct mvmi_regs *src,
+	       enum mvmi_reg reg)
+{
+	struct mvmi_span to = regs_span(dst, reg);
+	const uint8_t *from = (const uint8_t *)src + regs_x86[reg].offset;
+	bool differs = memcmp(to.ptr, from, to.len) != 0;
+
+	memcpy(to.ptr, from, to.len);
+	return differs;
 }
