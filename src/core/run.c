@@ -93,7 +93,8 @@ enum mvmi_status mvmi_vm_start(struct mvmi_vm *vm, struct mvmi_error *err)
 
 enum mvmi_status mvmi_vm_pin_epoch(struct mvmi_vm *vm, struct mvmi_error *err)
 {
-	if (!vm->event_held && !vm->hold_count)
+	if (!vm->hold_count &&
+	    (!vm->pending || vm->pending->holds == MVMI_HOLDS_NONE))
 		return fail(err, MVMI_ERR_INVALID,
 			    "an epoch is pinned while a vCPU is held only");
 	if (vm->pin_count++ == 0)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "arch/x86/regs.h"
 #include "base/error.h"
 #include "core/vm.h"
 
@@ -12,10 +13,49 @@ unsigned mvmi_vcpu_count(struct mvmi_vm *vm)
 	return vm->conn->vcpu ? vm->conn->vcpu->count(vm->conn) : 0;
 }
 
+/** Whether the vCPU waits for the reply to the event whose callbacks run. */
+static bool is_pending(const struct mvmi_vm *vm, unsigned vcpu)
+{
+	return vm->pending && vm->pending->holds != MVMI_HOLDS_NONE &&
+	       vm->pending->vcpu == vcpu;
+}
+
 static bool is_held(const struct mvmi_vm *vm, unsigned vcpu)
 {
-	return vm->hold_count || vm->event_holds_vm ||
-	       (vcpu < 64 && (vm->event_held >> vcpu & 1));
+	return vm->hold_count || is_pending(vm, vcpu) ||
+	       (vm->pending && vm->pending->holds == MVMI_HOLDS_VM);
+}
+
+void pending_set(struct pending_event *pending, const struct mvmi_regs *regs)
+{
+	for (unsigned i = 0; i < MVMI_REG_COUNT; i++) {
+		enum mvmi_reg reg = (enum mvmi_reg)i;
+		bool others = mvmi_regset_has(pending->regs.dirty, reg) &&
+			      !mvmi_regset_has(pending->own, reg);
+
+		if (!mvmi_regset_has(regs->dirty, reg))
+			continue;
+		if (regs_copy(&pending->regs, regs, reg) && others &&
+		    pending->contradicted == MVMI_REG_COUNT)
+			pending->contradicted = reg;
+		mvmi_regset_add(&pending->regs.dirty, reg);
+		mvmi_regset_add(&pending->own, reg);
+	}
+}
+
+/** Show a callback what it, or another, has set already. */
+static void
+overlay_pending(const struct mvmi_vm *vm, unsigned vcpu, struct mvmi_regs *regs)
+{
+	if (!is_pending(vm, vcpu))
+		return;
+	for (unsigned i = 0; i < MVMI_REG_COUNT; i++) {
+		enum mvmi_reg reg = (enum mvmi_reg)i;
+
+		if (mvmi_regset_has(vm->pending->regs.dirty, reg) &&
+		    mvmi_regset_has(regs->valid, reg))
+			(void)regs_copy(regs, &vm->pending->regs, reg);
+	}
 }
 
 /**
@@ -40,7 +80,7 @@ static enum mvmi_status settle_vcpu(struct mvmi_vm *vm, unsigned vcpu,
 	*ret_release = false;
 	if (!vm->conn->run || is_held(vm, vcpu))
 		return MVMI_OK;
-	if (vm->in_callback)
+	if (vm->pending)
 		return fail(err, MVMI_ERR_BUSY,
 			    "vCPU %u is not held; hold the VM first", vcpu);
 	status = mvmi_vm_hold(vm, err);
@@ -77,6 +117,7 @@ mvmi_vcpu_get_regs(struct mvmi_vm *vm, unsigned vcpu, unsigned groups,
 	status = lift(vm, release, status, err);
 	if (status != MVMI_OK)
 		return fail_context(err, status, "registers of vCPU %u", vcpu);
+	overlay_pending(vm, vcpu, &regs);
 	size = ret->size < sizeof(regs) ? ret->size : sizeof(regs);
 	regs.size = ret->size;
 	memcpy(ret, &regs, size);
@@ -118,6 +159,10 @@ mvmi_vcpu_set_regs(struct mvmi_vm *vm, unsigned vcpu,
 	if (status != MVMI_OK)
 		return status;
 	vm_new_epoch(vm);
+	if (is_pending(vm, vcpu)) {
+		pending_set(vm->pending, regs);
+		return MVMI_OK;
+	}
 	status = vm_settle(vm,
 			   vm->conn->vcpu_set->set(vm->conn, vcpu, regs, err));
 	status = lift(vm, release, status, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/vm.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,8 @@ void vm_new_epoch(struct mvmi_vm *vm)
 
 uint64_t vm_epoch(struct mvmi_vm *vm)
 {
-	bool frozen = vm->hold_count || vm->pin_count || vm->event_holds_vm ||
+	bool frozen = vm->hold_count || vm->pin_count ||
+		      (vm->pending && vm->pending->holds == MVMI_HOLDS_VM) ||
 		      (vm->conn->traits & MVMI_TRAIT_STATIC);
 
 	if (!frozen)
@@ -163,6 +165,7 @@ void mvmi_vm_close(struct mvmi_vm *vm)
 {
 	if (!vm)
 		return;
+	assert(!vm->pending);
 	if (vm->dispatcher_fini)
 		vm->dispatcher_fini(vm);
 	/* Lifting holds is the driver's: its watchdog runs the same code. */

@@ -12,8 +12,19 @@
 #define vm_poll	     mvmi__vm_poll
 #define vm_epoch     mvmi__vm_epoch
 #define vm_new_epoch mvmi__vm_new_epoch
+#define pending_set  mvmi__pending_set
 
 struct dispatcher;
+
+/** An event while its callbacks run, and the registers to go with the reply. */
+struct pending_event {
+	uint32_t vcpu;
+	enum mvmi_hold_scope holds;
+	struct mvmi_regs regs; /**< the dirty ones are written by the reply */
+	mvmi_regset own;       /**< those that the present subscriber set */
+	/** The first that two subscribers set differently, or COUNT. */
+	enum mvmi_reg contradicted;
+};
 
 struct mvmi_vm {
 	struct mvmi_conn *conn; /**< owned */
@@ -35,10 +46,8 @@ struct mvmi_vm {
 	struct dispatcher *dispatcher;
 	/** Set with dispatcher: detaches all subscriptions, at close. */
 	void (*dispatcher_fini)(struct mvmi_vm *vm);
-	/** vCPUs held by an event whose callback runs; bit N: vCPU N. */
-	uint64_t event_held;
-	bool event_holds_vm; /**< the event whose callback runs holds them all */
-	bool in_callback;
+	/** The event whose callbacks run; NULL outside of callbacks. */
+	struct pending_event *pending;
 };
 
 /**
@@ -60,5 +69,11 @@ uint64_t vm_epoch(struct mvmi_vm *vm);
 
 /** Something was changed: nothing that was cached holds any longer. */
 void vm_new_epoch(struct mvmi_vm *vm);
+
+/**
+ * Merge the dirty registers into the reply: the last writer wins, and two
+ * subscribers who want different values are remembered.
+ */
+void pending_set(struct pending_event *pending, const struct mvmi_regs *regs);
 
 #endif /* MICROVMI_CORE_VM_H */
