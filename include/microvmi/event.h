@@ -250,17 +250,21 @@ mvmi_event_unsubscribe(struct mvmi_vm *vm, uint64_t token,
 MVMI_API struct mvmi_waitable mvmi_vm_waitable(struct mvmi_vm *vm);
 
 /**
- * Wait for events and run their callbacks.
+ * Wait for an event, run the callbacks of all subscriptions that it matches,
+ * in the order in which they were made, and answer it. One event a call.
  *
- * @param timeout_ms  How long to wait for the first; 0 polls, -1 waits.
+ * @param timeout_ms  How long to wait for it; 0 polls, -1 waits.
  *
- * @retval MVMI_OK           At least one event was handled.
+ * @retval MVMI_OK           An event was handled.
  * @retval MVMI_ERR_TIMEOUT  None came.
  * @retval MVMI_ERR_BUSY     Called in a callback.
  * @retval MVMI_ERR_GONE     The VM ended, and MVMI_EVENT_GONE was delivered.
  * @retval MVMI_ERR_SYSTEM   The far side is gone while the VM lives.
- * @retval MVMI_ERR_INVALID  Two subscribers gave contradicting replies; the
- *                           last writer won, and err says which register.
+ * @retval MVMI_ERR_INVALID  The event was answered, but not as all wanted: two
+ *                           subscribers contradicted each other, and the last
+ *                           one won; or an action or a register was asked for
+ *                           that can't be had, and was left out. err says
+ *                           which.
  */
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_vm_dispatch(struct mvmi_vm *vm, int timeout_ms, struct mvmi_error *err);
