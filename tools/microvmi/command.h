@@ -5,6 +5,9 @@
 
 #include <popt.h>
 
+/** val of an option that option_seen() is to be told of. */
+#define COMMAND_OPTION_SEEN 1
+
 struct command {
 	const char *name;
 	const char *operands; /**< as usage shows them, e.g. "TARGET ADDR" */
@@ -15,6 +18,11 @@ struct command {
 	const char *examples; /**< lines, for `--help` */
 	/** Of the command alone; --json and --help are added where it is run. */
 	const struct poptOption *options;
+	/**
+	 * Called for each option whose val is COMMAND_OPTION_SEEN, after its
+	 * argument was stored. NULL where there is none.
+	 */
+	int (*option_seen)(void);
 	/**
 	 * @param operands  Of a number that was checked, NULL-terminated.
 	 * @return An exit code; a failure has been told to the user.

@@ -5,10 +5,13 @@
 
 #include "command.h"
 
+extern const struct command cmd_dump;
 extern const struct command cmd_info;
 extern const struct command cmd_list;
 extern const struct command cmd_memory_map;
+extern const struct command cmd_pause;
 extern const struct command cmd_read;
 extern const struct command cmd_regs;
+extern const struct command cmd_resume;
 
 #endif /* MICROVMI_TOOL_COMMANDS_H */

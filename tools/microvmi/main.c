@@ -20,7 +20,8 @@ const struct poptOption command_common_options[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_list, &cmd_info, &cmd_memory_map, &cmd_regs, &cmd_read, NULL,
+	&cmd_list,  &cmd_info,	 &cmd_memory_map, &cmd_regs, &cmd_read,
+	&cmd_pause, &cmd_resume, &cmd_dump,	  NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -139,34 +140,56 @@ static int check_count(const struct command *command, int count)
 	return EXIT_OK;
 }
 
-/** @param argv  Begins with the command's name. */
-static int run(const struct command *command, int argc, const char **argv)
+/** Take the options in. *ret_help: nothing else is wanted. */
+static int
+take_options(const struct command *command, poptContext context, bool *ret_help)
+{
+	int code = EXIT_OK;
+	int option;
+
+	*ret_help = false;
+	while (code == EXIT_OK && (option = poptGetNextOpt(context)) != -1) {
+		if (option == 'h') {
+			*ret_help = true;
+			return EXIT_OK;
+		}
+		if (option == COMMAND_OPTION_SEEN)
+			code = command->option_seen();
+		else
+			code = diag_usage("%s: %s", poptBadOption(context, 0),
+					  poptStrerror(option));
+	}
+	return code;
+}
+
+/** Check the operands' number, then do it. */
+static int run_operands(const struct command *command, poptContext context)
 {
 	static const char *const none[] = { NULL };
-	poptContext context = make_context(command, argc, argv);
-	const char *const *operands;
+	const char *const *operands = (const char *const *)poptGetArgs(context);
 	int count = 0;
-	int code = EXIT_OK;
-	int option = poptGetNextOpt(context);
+	int code;
 
-	if (option == 'h') {
-		command_print_help(command);
-		poptFreeContext(context);
-		return output_finish();
-	}
-	operands = (const char *const *)poptGetArgs(context);
 	operands = operands ? operands : none;
 	while (operands[count])
 		count++;
-	if (option < -1)
-		code = diag_usage(
-			"%s: %s",
-			poptBadOption(context, POPT_BADOPTION_NOALIAS),
-			poptStrerror(option));
-	else
-		code = check_count(command, count);
-	if (code == EXIT_OK)
-		code = command->run(operands);
+	code = check_count(command, count);
+	return code == EXIT_OK ? command->run(operands) : code;
+}
+
+/** @param argv  Begins with the command's name. */
+static int run(const struct command *command, int argc, const char **argv)
+{
+	poptContext context = make_context(command, argc, argv);
+	bool help;
+	int code = take_options(command, context, &help);
+
+	if (code == EXIT_OK && help) {
+		command_print_help(command);
+		code = output_finish();
+	} else if (code == EXIT_OK) {
+		code = run_operands(command, context);
+	}
 	poptFreeContext(context);
 	return code;
 }
@@ -184,6 +207,8 @@ int main(int argc, char **argv)
 
 	/* A reader that goes away is seen as EPIPE, and holds are lifted. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A file that may not grow is seen as EFBIG, and tidied up. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		(void)diag_usage("a command is missing");
 		return EXIT_USAGE;
