@@ -26,7 +26,7 @@ qemu_check_lives(struct qemu_conn *q, struct mvmi_error *err)
 }
 
 /** GONE from the monitor is the VM's end only if the process ended. */
-static enum mvmi_status
+enum mvmi_status
 qemu_judge(struct qemu_conn *q, enum mvmi_status status, struct mvmi_error *err)
 {
 	if (status != MVMI_ERR_GONE)
@@ -123,8 +123,7 @@ qemu_get_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
 	enum mvmi_status status = MVMI_OK;
 
 	if (qemu_has_monitor(q)) {
-		status = qemu_judge(
-			q, qemu_run_ops.state(conn, &info->state, err), err);
+		status = qemu_run_ops.state(conn, &info->state, err);
 		(void)snprintf(info->hypervisor, sizeof(info->hypervisor),
 			       "QEMU %s (%s)", q->qmp.version,
 			       q->kvm ? "KVM" : "TCG");
@@ -191,6 +190,7 @@ static enum mvmi_status qemu_attach(struct qemu_conn *q, struct mvmi_error *err)
 	if (status != MVMI_OK)
 		return status;
 	q->conn.run = &qemu_run_ops;
+	q->conn.quiesce = &qemu_quiesce_ops;
 	q->conn.map = &qemu_map_ops;
 	q->conn.incarnation = 1;
 	return MVMI_OK;

@@ -66,7 +66,14 @@ enum mvmi_status qemu_refresh(struct qemu_conn *q, struct mvmi_error *err);
 /** Act on what the monitor said unasked. */
 enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err);
 
+/**
+ * GONE from the monitor is the VM's end only if its process ended: else SYSTEM.
+ */
+enum mvmi_status qemu_judge(struct qemu_conn *q, enum mvmi_status status,
+			    struct mvmi_error *err);
+
 extern const struct mvmi_run_ops qemu_run_ops;
+extern const struct mvmi_quiesce_ops qemu_quiesce_ops;
 
 /** Undo what hold() did, if anything, and dismiss the guardian. */
 void qemu_run_fini(struct qemu_conn *q);
