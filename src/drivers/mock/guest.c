@@ -48,18 +48,20 @@ static void execute_load(struct mock_vm *vm, struct mock_vcpu *cpu,
 {
 	uint8_t bytes[8] = { 0 };
 
-	(void)mock_peek(vm, insn->gpa,
+	(void)mock_peek(vm, mock_view_translate(vm, cpu->seen.view, insn->gpa),
 			(struct mvmi_span){ bytes, sizeof(bytes) });
 	memcpy(&cpu->seen.value, bytes, sizeof(bytes));
 }
 
-static void execute_store(struct mock_vm *vm, const struct mock_insn *insn)
+static void execute_store(struct mock_vm *vm, struct mock_vcpu *cpu,
+			  const struct mock_insn *insn)
 {
 	uint8_t bytes[8];
 
 	memcpy(bytes, &insn->value, sizeof(bytes));
-	(void)mock_memory_poke(vm, insn->gpa,
-			       (struct mvmi_bytes){ bytes, sizeof(bytes) });
+	(void)mock_memory_poke(
+		vm, mock_view_translate(vm, cpu->seen.view, insn->gpa),
+		(struct mvmi_bytes){ bytes, sizeof(bytes) });
 }
 
 void mock_guest_deliver(struct mock_vcpu *cpu,
@@ -130,7 +132,7 @@ void mock_guest_execute(struct mock_vm *vm, struct mock_vcpu *cpu,
 		break;
 	case MOCK_STORE:
 	case MOCK_WALK:
-		execute_store(vm, insn);
+		execute_store(vm, cpu, insn);
 		break;
 	case MOCK_CPUID:
 		cpu->seen.value = UINT64_C(0x6d6f636b) + insn->index;
@@ -143,6 +145,7 @@ void mock_guest_execute(struct mock_vm *vm, struct mock_vcpu *cpu,
 		break;
 	case MOCK_TRIPLE_FAULT:
 		vm->stopped = true;
+		mock_event_note(vm, MVMI_EVENT_SHUTDOWN);
 		break;
 	case MOCK_NOP:
 	case MOCK_VMCALL:
@@ -160,21 +163,124 @@ void mock_guest_retire(struct mock_vcpu *cpu)
 		cpu->regs.rip++;
 	cpu->head = (cpu->head + 1) % MOCK_PROGRAM_MAX;
 	cpu->left--;
+	cpu->passed = 0;
+	cpu->passed_access = 0;
+	cpu->original = false;
+}
+
+/* ---- running ----------------------------------------------------------- */
+
+#define OPCODE_INT3 0xcc
+
+/** The instruction at rip: the program's, unless someone patched an int3. */
+static struct mock_insn fetch(struct mock_vm *vm, struct mock_vcpu *cpu)
+{
+	struct mock_insn *insn = &cpu->program[cpu->head];
+	uint8_t opcode = 0;
+	mvmi_gpa at;
+
+	if (insn->rip) {
+		cpu->regs.rip = insn->rip;
+		insn->rip = 0;
+	}
+	at = mock_view_translate(vm, cpu->seen.view,
+				 mvmi_gpa_at(cpu->regs.rip));
+	(void)mock_peek(vm, at, (struct mvmi_span){ &opcode, 1 });
+	if (opcode == OPCODE_INT3 && !cpu->original &&
+	    insn->op != MOCK_INTERRUPT)
+		return (struct mock_insn){ .op = MOCK_INT3 };
+	return *insn;
+}
+
+static bool
+has_passed(const struct mock_vcpu *cpu, const struct mvmi_event *event)
+{
+	if (event->kind == MVMI_EVENT_MEMORY)
+		return !(event->access & ~cpu->passed_access);
+	return (cpu->passed >> event->kind & 1) != 0;
+}
+
+static bool raise_in(struct mock_vm *vm, const struct mvmi_event *event,
+		     enum mvmi_phase phase)
+{
+	const struct mvmi_event_desc *desc = mock_event_desc(vm, event->kind);
+	struct mock_vcpu *cpu = &vm->vcpus[event->id.vcpu];
+	bool raised;
+
+	if (!desc || desc->phase != phase ||
+	    (phase == MVMI_PHASE_BEFORE && has_passed(cpu, event)))
+		return false;
+	raised = mock_event_raise(vm, event);
+	/* What was told asynchronously isn't told again after another event. */
+	if (!raised && desc->async && phase == MVMI_PHASE_BEFORE) {
+		cpu->passed_access |= event->access;
+		if (event->kind != MVMI_EVENT_MEMORY)
+			cpu->passed |= UINT32_C(1) << event->kind;
+	}
+	return raised;
+}
+
+/** Everything that may stop a vCPU before it executes. */
+static bool
+raise_before(struct mock_vm *vm, unsigned vcpu, const struct mvmi_event *own)
+{
+	static const enum mvmi_event_kind fetches[] = {
+		MVMI_EVENT_MEMORY,
+		MVMI_EVENT_HW_BREAKPOINT,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fetches); i++) {
+		struct mvmi_event event =
+			mock_describe_fetch(vm, vcpu, fetches[i]);
+
+		if (raise_in(vm, &event, MVMI_PHASE_BEFORE))
+			return true;
+	}
+	return own && raise_in(vm, own, MVMI_PHASE_BEFORE);
+}
+
+static bool raise_step(struct mock_vm *vm, unsigned vcpu)
+{
+	struct mvmi_event event =
+		mock_describe_fetch(vm, vcpu, MVMI_EVENT_STEP);
+
+	vm->vcpus[vcpu].step_due = false;
+	return raise_in(vm, &event, MVMI_PHASE_AFTER);
+}
+
+static void execute_next(struct mock_vm *vm, unsigned vcpu)
+{
+	struct mock_vcpu *cpu = &vm->vcpus[vcpu];
+	struct mock_insn insn = fetch(vm, cpu);
+	bool has_event = mock_describe_kind(insn.op) != MOCK_NO_EVENT;
+	struct mvmi_event own = mock_describe(vm, vcpu, &insn);
+
+	if (raise_before(vm, vcpu, has_event ? &own : NULL))
+		return;
+	mock_guest_execute(vm, cpu, &insn);
+	mock_guest_retire(cpu);
+	cpu->step_due = true;
+	if (has_event && raise_in(vm, &own, MVMI_PHASE_AFTER))
+		return;
+	(void)raise_step(vm, vcpu);
 }
 
 static bool step(struct mock_vm *vm, unsigned vcpu)
 {
 	struct mock_vcpu *cpu = &vm->vcpus[vcpu];
-	struct mock_insn *insn = &cpu->program[cpu->head];
 
-	if (cpu->left == 0 || mock_vcpu_is_held(vm, vcpu))
+	if (mock_vcpu_is_held(vm, vcpu) || mock_event_ring_is_full(vm, vcpu))
 		return false;
-	if (insn->rip) {
-		cpu->regs.rip = insn->rip;
-		insn->rip = 0;
+	if (cpu->step_due && raise_step(vm, vcpu))
+		return true;
+	if (cpu->has_injection) {
+		cpu->has_injection = false;
+		mock_guest_deliver(cpu, &cpu->injection);
+		return true;
 	}
-	mock_guest_execute(vm, cpu, insn);
-	mock_guest_retire(cpu);
+	if (cpu->left == 0)
+		return false;
+	execute_next(vm, vcpu);
 	return true;
 }
 
@@ -188,4 +294,5 @@ void mock_run(struct mock_vm *vm)
 		for (unsigned i = 0; i < vm->vcpu_count; i++)
 			moved |= step(vm, i);
 	}
+	mock_event_signal(vm);
 }

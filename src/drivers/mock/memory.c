@@ -262,8 +262,8 @@ static enum mvmi_status
 mock_regions(struct mvmi_conn *conn, struct mvmi_region *regions,
 	     size_t capacity, size_t *ret, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
-	enum mvmi_status status = mock_enter(conn, &vm, err);
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
 
 	if (status != MVMI_OK)
 		return status;
@@ -293,8 +293,8 @@ mock_extent(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_extent *ret,
 {
 	struct mvmi_extent extent = { .start = gpa };
 	struct piece piece;
-	struct mock_vm *vm;
-	enum mvmi_status status = mock_enter(conn, &vm, err);
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
 
 	if (status != MVMI_OK)
 		return status;
@@ -342,8 +342,8 @@ static enum mvmi_status
 mock_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops, size_t count,
 	   struct mvmi_error *err)
 {
-	struct mock_vm *vm;
-	enum mvmi_status status = mock_enter(conn, &vm, err);
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
 
 	if (status != MVMI_OK)
 		return status;
@@ -360,8 +360,8 @@ mock_write(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_bytes src,
 	   enum mvmi_write_mode mode, struct mvmi_error *err)
 {
 	struct piece piece;
-	struct mock_vm *vm;
-	enum mvmi_status status = mock_enter(conn, &vm, err);
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
 
 	(void)mode; /* The mock has no caches that could tell them apart. */
 	if (status != MVMI_OK)

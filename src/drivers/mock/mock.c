@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/util.h"
@@ -81,7 +82,11 @@ void mock_vm_unref(struct mock_vm *vm)
 {
 	if (!vm || --vm->refs)
 		return;
+	if (vm->has_waitable)
+		(void)close(vm->waitable);
+	mock_snapshot_fini(vm);
 	mock_memory_fini(vm);
+	free(vm->frames);
 	free(vm->vcpus);
 	free(vm);
 }
@@ -132,6 +137,7 @@ void mock_kill(struct mock_vm *vm)
 	vm->killed_ms = vm->now_ms;
 	vm->dead_call_left = vm->personality->death == MOCK_DEATH_ONE_CALL_LATE;
 	vm->dead_known = vm->personality->death == MOCK_DEATH_AT_ONCE;
+	mock_event_signal(vm);
 }
 
 /** Whether an operation still succeeds although the VM has ended. */
@@ -149,8 +155,8 @@ static bool passes_for_alive(struct mock_vm *vm)
 	return true;
 }
 
-enum mvmi_status
-mock_enter(struct mvmi_conn *conn, struct mock_vm **ret, struct mvmi_error *err)
+enum mvmi_status mock_enter_memory(struct mvmi_conn *conn, struct mock_vm **ret,
+				   struct mvmi_error *err)
 {
 	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
 
@@ -163,27 +169,99 @@ mock_enter(struct mvmi_conn *conn, struct mock_vm **ret, struct mvmi_error *err)
 	return MVMI_OK;
 }
 
+enum mvmi_status
+mock_enter(struct mvmi_conn *conn, struct mock_vm **ret, struct mvmi_error *err)
+{
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (vm->far_gone)
+		return fail(err, MVMI_ERR_SYSTEM,
+			    "the far side is gone while the VM lives; open it "
+			    "again");
+	*ret = vm;
+	return MVMI_OK;
+}
+
+enum mvmi_status
+mock_enter_controller(struct mvmi_conn *conn, struct mock_vm **ret,
+		      struct mvmi_error *err)
+{
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (vm->controller)
+		return fail(err, MVMI_ERR_BUSY,
+			    "process %lld controls this VM already",
+			    (long long)vm->controller);
+	*ret = vm;
+	return MVMI_OK;
+}
+
+/* ---- what happens to it ------------------------------------------------ */
+
 void mock_reset(struct mock_vm *vm)
 {
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		mock_vcpu_reset(&vm->vcpus[i]);
+	mock_view_drop_all(vm);
 	vm->incarnation++;
-}
-
-void mock_detach(struct mock_vm *vm)
-{
-	vm->held = false;
-	vm->quiesced = false;
+	mock_event_note(vm, MVMI_EVENT_RESET);
+	mock_event_signal(vm);
 }
 
 void mock_advance(struct mock_vm *vm, uint32_t ms)
 {
 	vm->now_ms += ms;
+	mock_event_expire(vm);
+}
+
+void mock_set_controller(struct mock_vm *vm, int64_t pid)
+{
+	vm->controller = pid;
+}
+
+void mock_drop_far_side(struct mock_vm *vm)
+{
+	mock_detach(vm);
+	vm->far_gone = true;
+	mock_event_signal(vm);
+}
+
+void mock_detach(struct mock_vm *vm)
+{
+	memset(vm->subscriptions, 0, sizeof(vm->subscriptions));
+	mock_event_continue_all(vm);
+	mock_view_drop_all(vm);
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		vm->vcpus[i].step_due = false;
+		vm->vcpus[i].ring_count = 0;
+	}
+	vm->note_count = 0;
+	vm->held = false;
+	vm->quiesced = false;
 }
 
 bool mock_is_untouched(const struct mock_vm *vm)
 {
-	return !vm->held && !vm->quiesced;
+	for (size_t i = 0; i < ARRAY_LEN(vm->subscriptions); i++) {
+		if (vm->subscriptions[i].id)
+			return false;
+	}
+	for (uint32_t i = 0; i < MOCK_VIEWS_MAX; i++) {
+		if (vm->views[i])
+			return false;
+	}
+	for (unsigned i = 0; i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i].pending.raised || vm->vcpus[i].seen.view ||
+		    vm->vcpus[i].step_due)
+			return false;
+	}
+	return !vm->held && !vm->quiesced && vm->frame_count == 0;
 }
 
 /* ---- the connection ---------------------------------------------------- */
@@ -205,6 +283,11 @@ static void conn_init(struct mock_conn *mock, struct mock_vm *vm)
 		.vcpu_set = TABLE(SET_REGS, mock_vcpu_set_ops),
 		.run = TABLE(RUN, mock_run_ops),
 		.quiesce = TABLE(QUIESCE, mock_quiesce_ops),
+		.event = TABLE(EVENT, mock_event_ops),
+		.access = TABLE(ACCESS, mock_access_ops),
+		.view = TABLE(VIEW, mock_view_ops),
+		.inject = TABLE(INJECT, mock_inject_ops),
+		.snapshot = TABLE(SNAPSHOT, mock_snapshot_ops),
 		.readable_regs = { { vm->personality->readable } },
 		.writable_regs = { { vm->personality->writable } },
 		.incarnation = vm->incarnation,
@@ -223,7 +306,7 @@ mock_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 		mock_personality_find(args->where);
 	struct config config = { 0 };
 	struct mock_conn *mock;
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = parse_config(args, &config, err);
 
 	if (status != MVMI_OK)
@@ -259,7 +342,7 @@ static enum mvmi_status
 mock_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
 	  struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -282,7 +365,7 @@ mock_poll(struct mvmi_conn *conn, struct mvmi_error *err)
 
 	/* Asking is how the end of a VM is found, whatever the personality. */
 	vm->dead_known = vm->dead;
-	return mock_enter(conn, &vm, err);
+	return mock_enter_memory(conn, &vm, err);
 }
 
 const struct mvmi_driver mock_driver = {

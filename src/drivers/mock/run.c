@@ -23,7 +23,7 @@ bool mock_vcpu_is_held(const struct mock_vm *vm, unsigned vcpu)
 static enum mvmi_status
 mock_hold(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -36,7 +36,7 @@ mock_hold(struct mvmi_conn *conn, struct mvmi_error *err)
 static enum mvmi_status
 mock_release(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -49,7 +49,7 @@ mock_release(struct mvmi_conn *conn, struct mvmi_error *err)
 static enum mvmi_status
 mock_stop_op(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status == MVMI_OK)
@@ -60,7 +60,7 @@ mock_stop_op(struct mvmi_conn *conn, struct mvmi_error *err)
 static enum mvmi_status
 mock_start_op(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status == MVMI_OK)
@@ -72,7 +72,7 @@ static enum mvmi_status
 mock_state(struct mvmi_conn *conn, enum mvmi_run_state *ret,
 	   struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status == MVMI_OK)
@@ -88,7 +88,7 @@ const struct mvmi_run_ops mock_run_ops = { mock_hold, mock_release,
 static enum mvmi_status
 mock_quiesce(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status == MVMI_OK)

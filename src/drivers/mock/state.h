@@ -8,35 +8,57 @@
 
 #include "drivers/mock/mock.h"
 
-#define mock_personality_find  mvmi__mock_personality_find
-#define mock_enter	       mvmi__mock_enter
-#define mock_detach	       mvmi__mock_detach
-#define mock_memory_init       mvmi__mock_memory_init
-#define mock_memory_fini       mvmi__mock_memory_fini
-#define mock_memory_find       mvmi__mock_memory_find
-#define mock_memory_poke       mvmi__mock_memory_poke
-#define mock_memory_windows    mvmi__mock_memory_windows
-#define mock_vcpu_reset	       mvmi__mock_vcpu_reset
-#define mock_vcpu_apply	       mvmi__mock_vcpu_apply
-#define mock_vcpu_snapshot     mvmi__mock_vcpu_snapshot
-#define mock_vcpu_is_held      mvmi__mock_vcpu_is_held
-#define mock_guest_msr	       mvmi__mock_guest_msr
-#define mock_guest_deliver     mvmi__mock_guest_deliver
-#define mock_guest_execute     mvmi__mock_guest_execute
-#define mock_guest_retire      mvmi__mock_guest_retire
-#define mock_mem_ops	       mvmi__mock_mem_ops
-#define mock_write_ops	       mvmi__mock_write_ops
-#define mock_map_ops	       mvmi__mock_map_ops
-#define mock_vcpu_ops	       mvmi__mock_vcpu_ops
-#define mock_vcpu_set_ops      mvmi__mock_vcpu_set_ops
-#define mock_run_ops	       mvmi__mock_run_ops
-#define mock_quiesce_ops       mvmi__mock_quiesce_ops
+#define mock_personality_find	mvmi__mock_personality_find
+#define mock_enter		mvmi__mock_enter
+#define mock_detach		mvmi__mock_detach
+#define mock_memory_init	mvmi__mock_memory_init
+#define mock_memory_fini	mvmi__mock_memory_fini
+#define mock_memory_find	mvmi__mock_memory_find
+#define mock_memory_poke	mvmi__mock_memory_poke
+#define mock_memory_windows	mvmi__mock_memory_windows
+#define mock_vcpu_reset		mvmi__mock_vcpu_reset
+#define mock_vcpu_apply		mvmi__mock_vcpu_apply
+#define mock_vcpu_snapshot	mvmi__mock_vcpu_snapshot
+#define mock_vcpu_is_held	mvmi__mock_vcpu_is_held
+#define mock_guest_msr		mvmi__mock_guest_msr
+#define mock_guest_deliver	mvmi__mock_guest_deliver
+#define mock_guest_execute	mvmi__mock_guest_execute
+#define mock_guest_retire	mvmi__mock_guest_retire
+#define mock_mem_ops		mvmi__mock_mem_ops
+#define mock_write_ops		mvmi__mock_write_ops
+#define mock_map_ops		mvmi__mock_map_ops
+#define mock_vcpu_ops		mvmi__mock_vcpu_ops
+#define mock_vcpu_set_ops	mvmi__mock_vcpu_set_ops
+#define mock_run_ops		mvmi__mock_run_ops
+#define mock_quiesce_ops	mvmi__mock_quiesce_ops
+#define mock_enter_controller	mvmi__mock_enter_controller
+#define mock_enter_memory	mvmi__mock_enter_memory
+#define mock_event_desc		mvmi__mock_event_desc
+#define mock_event_raise	mvmi__mock_event_raise
+#define mock_event_note		mvmi__mock_event_note
+#define mock_event_ring_is_full mvmi__mock_event_ring_is_full
+#define mock_event_continue_all mvmi__mock_event_continue_all
+#define mock_event_expire	mvmi__mock_event_expire
+#define mock_event_signal	mvmi__mock_event_signal
+#define mock_event_ops		mvmi__mock_event_ops
+#define mock_describe_kind	mvmi__mock_describe_kind
+#define mock_describe		mvmi__mock_describe
+#define mock_describe_fetch	mvmi__mock_describe_fetch
+#define mock_view_exists	mvmi__mock_view_exists
+#define mock_view_access	mvmi__mock_view_access
+#define mock_view_translate	mvmi__mock_view_translate
+#define mock_view_drop_all	mvmi__mock_view_drop_all
+#define mock_access_ops		mvmi__mock_access_ops
+#define mock_view_ops		mvmi__mock_view_ops
+#define mock_inject_ops		mvmi__mock_inject_ops
+#define mock_snapshot_fini	mvmi__mock_snapshot_fini
+#define mock_snapshot_ops	mvmi__mock_snapshot_ops
 
-#define MOCK_VCPUS_MAX	       64
-#define MOCK_REGIONS_MAX       6
-#define MOCK_SUBSCRIPTIONS_MAX 64
-#define MOCK_VIEWS_MAX	       8
-#define MOCK_SNAPSHOTS_MAX     4
+#define MOCK_VCPUS_MAX		64
+#define MOCK_REGIONS_MAX	6
+#define MOCK_SUBSCRIPTIONS_MAX	64
+#define MOCK_VIEWS_MAX		8
+#define MOCK_SNAPSHOTS_MAX	4
 
 /** When a driver learns that its VM has ended. */
 enum mock_death {
@@ -78,6 +100,7 @@ struct mock_pending {
 	bool holds_vm;
 	uint64_t order; /**< among all events of this VM */
 	uint64_t raised_ms;
+	uint32_t groups; /**< registers that are wanted with it */
 	struct mvmi_event event;
 };
 
@@ -94,6 +117,8 @@ struct mock_vcpu {
 	unsigned left;
 	uint32_t passed; /**< kinds answered for the instruction at head */
 	uint32_t passed_access; /**< enum mvmi_access, likewise */
+	bool original;		/**< execute what an int3 was written over */
+	bool step_due;		/**< it has executed, and nobody was told yet */
 	struct mock_pending pending;
 	struct mock_note ring[MOCK_RING_MAX];
 	unsigned ring_head;
@@ -151,6 +176,8 @@ struct mock_vm {
 	struct mock_note notes[MOCK_RING_MAX]; /**< of the VM as a whole */
 	unsigned note_count;
 	struct mvmi_regs event_regs;
+	bool has_waitable;
+	int waitable; /**< owned eventfd */
 
 	struct mock_frame *frames; /**< owned */
 	size_t frame_count;
@@ -171,6 +198,13 @@ const struct mock_personality *mock_personality_find(const char *name);
 /** What every operation begins with: does the VM live, which life is it? */
 enum mvmi_status mock_enter(struct mvmi_conn *conn, struct mock_vm **ret,
 			    struct mvmi_error *err);
+/** As mock_enter(), for what does not need the far side. */
+enum mvmi_status mock_enter_memory(struct mvmi_conn *conn, struct mock_vm **ret,
+				   struct mvmi_error *err);
+/** As mock_enter(), for what only one client may do. */
+enum mvmi_status
+mock_enter_controller(struct mvmi_conn *conn, struct mock_vm **ret,
+		      struct mvmi_error *err);
 /** CONTRACT, Events 9. Idempotent. */
 void mock_detach(struct mock_vm *vm);
 
@@ -205,6 +239,45 @@ void mock_guest_execute(struct mock_vm *vm, struct mock_vcpu *cpu,
 /** The instruction at head is done with: on to the next. */
 void mock_guest_retire(struct mock_vcpu *cpu);
 
+#define MOCK_NO_EVENT (-1)
+/** The enum mvmi_event_kind of an instruction, or MOCK_NO_EVENT. */
+int mock_describe_kind(enum mock_op op);
+/** The instruction as an event that every field of is known. */
+struct mvmi_event
+mock_describe(struct mock_vm *vm, unsigned vcpu, const struct mock_insn *insn);
+/** The same for being at rip: a fetch, a breakpoint, a step. */
+struct mvmi_event mock_describe_fetch(const struct mock_vm *vm, unsigned vcpu,
+				      enum mvmi_event_kind kind);
+
+/** NULL: the personality doesn't have this kind. */
+const struct mvmi_event_desc *
+mock_event_desc(const struct mock_vm *vm, enum mvmi_event_kind kind);
+/** Tell all who want to know. @return Whether the vCPU now waits for a reply. */
+bool mock_event_raise(struct mock_vm *vm, const struct mvmi_event *what);
+/** An event of the VM as a whole; it holds nothing. */
+void mock_event_note(struct mock_vm *vm, enum mvmi_event_kind kind);
+/**
+ * Whether the vCPU has to wait for room, for a subscriber would rather have
+ * that than lose events. It waits whatever its next instruction is.
+ */
+bool mock_event_ring_is_full(const struct mock_vm *vm, unsigned vcpu);
+/** Continue all that are pending; the deadline's version counts them. */
+void mock_event_continue_all(struct mock_vm *vm);
+void mock_event_expire(struct mock_vm *vm);
+/** Bring the waitable up to date. */
+void mock_event_signal(struct mock_vm *vm);
+
+bool mock_view_exists(const struct mock_vm *vm, uint32_t view);
+uint32_t
+mock_view_access(const struct mock_vm *vm, uint32_t view, mvmi_gfn gfn);
+/** Where a guest-physical address leads in a view. */
+mvmi_gpa
+mock_view_translate(const struct mock_vm *vm, uint32_t view, mvmi_gpa gpa);
+/** Every vCPU in the ordinary view, and that without restrictions. */
+void mock_view_drop_all(struct mock_vm *vm);
+
+void mock_snapshot_fini(struct mock_vm *vm);
+
 extern const struct mvmi_mem_ops mock_mem_ops;
 extern const struct mvmi_write_ops mock_write_ops;
 extern const struct mvmi_map_ops mock_map_ops;
@@ -212,5 +285,10 @@ extern const struct mvmi_vcpu_ops mock_vcpu_ops;
 extern const struct mvmi_vcpu_set_ops mock_vcpu_set_ops;
 extern const struct mvmi_run_ops mock_run_ops;
 extern const struct mvmi_quiesce_ops mock_quiesce_ops;
+extern const struct mvmi_event_ops mock_event_ops;
+extern const struct mvmi_access_ops mock_access_ops;
+extern const struct mvmi_view_ops mock_view_ops;
+extern const struct mvmi_inject_ops mock_inject_ops;
+extern const struct mvmi_snapshot_ops mock_snapshot_ops;
 
 #endif /* MICROVMI_DRIVERS_MOCK_STATE_H */

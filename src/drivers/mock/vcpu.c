@@ -98,7 +98,7 @@ static enum mvmi_status
 mock_get(struct mvmi_conn *conn, unsigned vcpu, unsigned groups,
 	 struct mvmi_regs *regs, struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -115,7 +115,7 @@ static enum mvmi_status
 mock_set(struct mvmi_conn *conn, unsigned vcpu, const struct mvmi_regs *regs,
 	 struct mvmi_error *err)
 {
-	struct mock_vm *vm;
+	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -127,3 +127,22 @@ mock_set(struct mvmi_conn *conn, unsigned vcpu, const struct mvmi_regs *regs,
 }
 
 const struct mvmi_vcpu_set_ops mock_vcpu_set_ops = { mock_set };
+
+static enum mvmi_status
+mock_inject(struct mvmi_conn *conn, unsigned vcpu,
+	    const struct mvmi_injection *injection, struct mvmi_error *err)
+{
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (vm->vcpus[vcpu].has_injection)
+		return fail(err, MVMI_ERR_BUSY,
+			    "an injection into vCPU %u is pending", vcpu);
+	vm->vcpus[vcpu].has_injection = true;
+	vm->vcpus[vcpu].injection = *injection;
+	return MVMI_OK;
+}
+
+const struct mvmi_inject_ops mock_inject_ops = { mock_inject };
