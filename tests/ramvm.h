@@ -17,7 +17,8 @@
 
 struct ramvm {
 	struct mvmi_conn conn;
-	uint8_t *ram; /**< RAMVM_LEN bytes from guest-physical 0 on */
+	uint8_t *ram; /**< RAMVM_LEN bytes */
+	size_t len;   /**< of it are there, from guest-physical 0 on */
 	bool mapped;  /**< offer a window of it, else scatter reads only */
 	bool frozen;  /**< it never changes, like a dump */
 	struct mvmi_regs regs;
@@ -36,7 +37,7 @@ ramvm_regions(struct mvmi_conn *conn, struct mvmi_region *regions,
 	(void)conn;
 	(void)err;
 	if (capacity)
-		regions[0] = (struct mvmi_region){ .len = RAMVM_LEN };
+		regions[0] = (struct mvmi_region){ .len = ramvm.len };
 	*ret = 1;
 	return MVMI_OK;
 }
@@ -45,13 +46,13 @@ static enum mvmi_status
 ramvm_extent(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_extent *ret,
 	     struct mvmi_error *err)
 {
-	bool in = gpa.val < RAMVM_LEN;
+	bool in = gpa.val < ramvm.len;
 
 	(void)conn;
 	(void)err;
 	*ret = (struct mvmi_extent){
 		.start = gpa,
-		.len = in ? RAMVM_LEN - gpa.val : UINT64_MAX - gpa.val,
+		.len = in ? ramvm.len - gpa.val : UINT64_MAX - gpa.val,
 		.kind = in ? MVMI_EXTENT_DATA : MVMI_EXTENT_NONE,
 	};
 	return MVMI_OK;
@@ -67,7 +68,7 @@ ramvm_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops, size_t count,
 	vm->readv_calls++;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t off = ops[i].gpa.val;
-		uint64_t left = off < RAMVM_LEN ? RAMVM_LEN - off : 0;
+		uint64_t left = off < vm->len ? vm->len - off : 0;
 
 		ops[i].done =
 			ops[i].dst.len < left ? ops[i].dst.len : (size_t)left;
@@ -86,7 +87,7 @@ ramvm_write(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_bytes src,
 	struct ramvm *vm = (struct ramvm *)(void *)conn;
 
 	(void)mode;
-	if (gpa.val > RAMVM_LEN || src.len > RAMVM_LEN - gpa.val) {
+	if (gpa.val > vm->len || src.len > vm->len - gpa.val) {
 		if (err)
 			*err = (struct mvmi_error){ .status = MVMI_ERR_FAULT,
 						    .addr = gpa.val };
@@ -101,7 +102,7 @@ static void ramvm_windows(struct mvmi_conn *conn,
 {
 	struct ramvm *vm = (struct ramvm *)(void *)conn;
 
-	vm->window = (struct mvmi_window){ .len = RAMVM_LEN, .host = vm->ram };
+	vm->window = (struct mvmi_window){ .len = vm->len, .host = vm->ram };
 	*ret = &vm->window;
 	*count = 1;
 }
@@ -222,7 +223,7 @@ ramvm_open_conn(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 }
 
 /** Zeroed RAM, mapped, running. Ends the program if there is no memory. */
-static void ramvm_reset(void)
+static inline void ramvm_reset(void)
 {
 	uint8_t *ram = ramvm.ram ? ramvm.ram : malloc(RAMVM_LEN);
 
@@ -230,11 +231,12 @@ static void ramvm_reset(void)
 		abort();
 	memset(ram, 0, RAMVM_LEN);
 	ramvm = (struct ramvm){ .ram = ram,
+				.len = RAMVM_LEN,
 				.mapped = true,
 				.regs = mvmi_regs_empty() };
 }
 
-static struct mvmi_vm *ramvm_open(void)
+static inline struct mvmi_vm *ramvm_open(void)
 {
 	struct mvmi_vm *vm = NULL;
 
