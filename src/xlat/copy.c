@@ -181,7 +181,8 @@ enum mvmi_status mvmi_space_read(struct mvmi_space *space, mvmi_gva gva,
 	status = space_begin(space, err);
 	if (status != MVMI_OK)
 		return status;
-	host = find_mapped(space, gva, dst.len);
+	host = further_pages(gva, dst.len) ? NULL
+					   : find_mapped(space, gva, dst.len);
 	if (!host)
 		return read_range(space, gva, dst, err);
 	memcpy(dst.ptr, host, dst.len);
