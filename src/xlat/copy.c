@@ -28,6 +28,28 @@ struct run {
 	size_t len;
 };
 
+struct run_list {
+	struct run *runs;
+	size_t room;
+	size_t count;
+	size_t bytes; /**< in all of them */
+};
+
+/** Append bytes to the last run or as a new one. @return false: no room. */
+static bool run_list_add(struct run_list *list, mvmi_gpa gpa, size_t len)
+{
+	struct run *last = list->count ? &list->runs[list->count - 1] : NULL;
+
+	if (last && last->gpa.val + last->len == gpa.val)
+		last->len += len;
+	else if (list->count < list->room)
+		list->runs[list->count++] = (struct run){ gpa, len };
+	else
+		return false;
+	list->bytes += len;
+	return true;
+}
+
 /** Pages that bytes from gva on touch, but for the first. */
 static size_t further_pages(mvmi_gva gva, size_t len)
 {
@@ -42,18 +64,18 @@ static enum mvmi_status
 find_page(struct mvmi_space *space, mvmi_gva gva, size_t len,
 	  const struct mvmi_translation **ret, struct mvmi_error *err)
 {
+	size_t ahead = MIN(further_pages(gva, len), SPACE_BATCH - 1);
 	const struct mvmi_translation *page = tlb_find(&space->tlb, gva);
-	enum mvmi_status status = MVMI_OK;
-	size_t ahead;
+	enum mvmi_status status;
 
-	if (!page)
-		status = space_walk_slow(space, gva, &page, err);
-	else
-		len = 0;
+	if (page) {
+		*ret = page;
+		return MVMI_OK;
+	}
+	status = space_walk_slow(space, gva, &page, err);
 	if (status != MVMI_OK)
 		return status;
 	*ret = page;
-	ahead = len ? MIN(further_pages(gva, len), SPACE_BATCH - 1) : 0;
 	if (ahead == 0 || page->page_size > MVMI_PAGE_SIZE)
 		return MVMI_OK;
 	return space_prefetch(
@@ -61,65 +83,51 @@ find_page(struct mvmi_space *space, mvmi_gva gva, size_t len,
 }
 
 /**
- * Turn the first bytes of a range into runs, until they are full or the range
- * is done.
+ * Turn the first bytes of a range into runs, until there is no room for more
+ * or the range is done.
  *
- * @param count  in: room; out: how many there are, also on failure.
- * @param done   out: bytes that they cover, also on failure.
+ * @param list  Empty; also on failure it has what lies before.
  */
 static enum mvmi_status
-find_runs(struct mvmi_space *space, mvmi_gva gva, size_t len, struct run *runs,
-	  size_t *count, size_t *done, struct mvmi_error *err)
+find_runs(struct mvmi_space *space, mvmi_gva gva, size_t len,
+	  struct run_list *list, struct mvmi_error *err)
 {
-	size_t room = *count;
-	enum mvmi_status status;
-
-	*count = 0;
-	*done = 0;
-	while (*done < len) {
+	while (list->bytes < len) {
 		const struct mvmi_translation *page = NULL;
-		mvmi_gva at = mvmi_gva_at(gva.val + *done);
-		struct run *last = &runs[*count ? *count - 1 : 0];
-		uint64_t left;
-		mvmi_gpa gpa;
-		size_t n;
+		mvmi_gva at = mvmi_gva_at(gva.val + list->bytes);
+		size_t left = len - list->bytes;
+		enum mvmi_status status =
+			find_page(space, at, left, &page, err);
+		uint64_t page_left;
 
-		status = find_page(space, at, len - *done, &page, err);
 		if (status != MVMI_OK)
 			return status;
-		left = page->page_size - (at.val - page->gva.val);
-		n = (size_t)MIN(left, (uint64_t)(len - *done));
-		gpa = page_gpa(page, at);
-		if (*count && last->gpa.val + last->len == gpa.val) {
-			last->len += n;
-		} else if (*count < room) {
-			runs[(*count)++] = (struct run){ gpa, n };
-		} else {
+		page_left = page->page_size - (at.val - page->gva.val);
+		if (!run_list_add(list, page_gpa(page, at),
+				  (size_t)MIN(page_left, (uint64_t)left)))
 			break;
-		}
-		*done += n;
 	}
 	return MVMI_OK;
 }
 
-/** Read runs, one after the other into dst. */
+/** Read runs, one after the other into dst, which has room for them. */
 static enum mvmi_status
-read_runs(struct mvmi_space *space, const struct run *runs, size_t count,
-	  uint8_t *dst, struct mvmi_error *err)
+read_runs(struct mvmi_space *space, const struct run_list *list,
+	  struct mvmi_span dst, struct mvmi_error *err)
 {
 	struct mvmi_mem_op ops[SPACE_BATCH];
 	enum mvmi_status status;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
 		ops[i] = (struct mvmi_mem_op){
-			.gpa = runs[i].gpa,
-			.dst = { dst, runs[i].len },
+			.gpa = list->runs[i].gpa,
+			.dst = { dst.ptr, list->runs[i].len },
 		};
-		dst += runs[i].len;
+		dst.ptr += list->runs[i].len;
 	}
-	status = mvmi_mem_readv(space->vm, ops, count, err);
+	status = mvmi_mem_readv(space->vm, ops, list->count, err);
 	/* Reading one alone again is what puts its failure into words. */
-	for (size_t i = 0; i < count && status == MVMI_OK; i++) {
+	for (size_t i = 0; i < list->count && status == MVMI_OK; i++) {
 		if (ops[i].status != MVMI_OK)
 			status = mvmi_mem_read(space->vm, ops[i].gpa,
 					       ops[i].dst, err);
@@ -132,21 +140,19 @@ static enum mvmi_status read_range(struct mvmi_space *space, mvmi_gva gva,
 {
 	while (dst.len) {
 		struct run runs[SPACE_BATCH];
-		size_t count = SPACE_BATCH;
-		size_t done;
-		enum mvmi_status found = find_runs(space, gva, dst.len, runs,
-						   &count, &done, err);
-		enum mvmi_status status;
+		struct run_list list = { .runs = runs, .room = SPACE_BATCH };
+		enum mvmi_status status =
+			find_runs(space, gva, dst.len, &list, err);
 
 		/* A missing page is told of when all before it was read. */
-		if (found != MVMI_OK && count == 0)
-			return found;
-		status = read_runs(space, runs, count, dst.ptr, err);
+		if (status != MVMI_OK && list.count == 0)
+			return status;
+		status = read_runs(space, &list, dst, err);
 		if (status != MVMI_OK)
 			return status;
-		gva.val += done;
-		dst.ptr += done;
-		dst.len -= done;
+		gva.val += list.bytes;
+		dst.ptr += list.bytes;
+		dst.len -= list.bytes;
 	}
 	return MVMI_OK;
 }
@@ -213,18 +219,18 @@ enum mvmi_status mvmi_space_read_u64(struct mvmi_space *space, mvmi_gva gva,
 }
 
 static enum mvmi_status
-write_runs(struct mvmi_space *space, const struct run *runs, size_t count,
+write_runs(struct mvmi_space *space, const struct run_list *list,
 	   const uint8_t *src, enum mvmi_write_mode mode,
 	   struct mvmi_error *err)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct mvmi_bytes bytes = { src, runs[i].len };
-		enum mvmi_status status = mvmi_mem_write(space->vm, runs[i].gpa,
-							 bytes, mode, err);
+	for (size_t i = 0; i < list->count; i++) {
+		struct mvmi_bytes bytes = { src, list->runs[i].len };
+		enum mvmi_status status = mvmi_mem_write(
+			space->vm, list->runs[i].gpa, bytes, mode, err);
 
 		if (status != MVMI_OK)
 			return status;
-		src += runs[i].len;
+		src += list->runs[i].len;
 	}
 	return MVMI_OK;
 }
@@ -234,26 +240,24 @@ mvmi_space_write(struct mvmi_space *space, mvmi_gva gva, struct mvmi_bytes src,
 		 enum mvmi_write_mode mode, struct mvmi_error *err)
 {
 	struct run few[SPACE_BATCH];
-	struct run *runs = few;
+	struct run_list list = { .runs = few };
 	enum mvmi_status status = check_range(gva, src.len, err);
-	size_t count;
-	size_t done;
 
 	if (status != MVMI_OK || src.len == 0)
 		return status;
 	status = space_begin(space, err);
 	if (status != MVMI_OK)
 		return status;
-	count = further_pages(gva, src.len) + 1;
-	if (count > ARRAY_LEN(few))
-		runs = calloc(count, sizeof(*runs));
-	if (!runs)
+	list.room = further_pages(gva, src.len) + 1;
+	if (list.room > ARRAY_LEN(few))
+		list.runs = calloc(list.room, sizeof(*list.runs));
+	if (!list.runs)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for %zu pages",
-			    count);
-	status = find_runs(space, gva, src.len, runs, &count, &done, err);
+			    list.room);
+	status = find_runs(space, gva, src.len, &list, err);
 	if (status == MVMI_OK)
-		status = write_runs(space, runs, count, src.ptr, mode, err);
-	if (runs != few)
-		free(runs);
+		status = write_runs(space, &list, src.ptr, mode, err);
+	if (list.runs != few)
+		free(list.runs);
 	return status;
 }

@@ -129,8 +129,10 @@ space_walk_slow(struct mvmi_space *space, mvmi_gva gva,
 		if (status != MVMI_OK)
 			return status;
 	}
-	if (walk.to.fault != MVMI_WALK_OK)
-		return walk_fail(&walk.to, &space->rules, err);
+	if (walk.to.fault != MVMI_WALK_OK) {
+		walk_explain(&walk.to, &space->rules, err);
+		return MVMI_ERR_NOT_PRESENT;
+	}
 	*ret = tlb_add(&space->tlb, &walk.to);
 	return MVMI_OK;
 }

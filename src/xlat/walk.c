@@ -31,45 +31,48 @@ static uint64_t reserved_bits(const struct mvmi_translation *to,
 	return to->entry & (leaf ? rule->leaf_reserved : rule->table_reserved);
 }
 
-enum mvmi_status
-walk_fail(const struct mvmi_translation *to, const struct paging_rules *rules,
-	  struct mvmi_error *err)
+void walk_explain(const struct mvmi_translation *to,
+		  const struct paging_rules *rules, struct mvmi_error *err)
 {
 	const char *table = paging_level_name(to->level);
 	uint64_t gva = to->gva.val;
 
 	if (!err)
-		return MVMI_ERR_NOT_PRESENT;
+		return;
 	switch (to->fault) {
 	case MVMI_WALK_NOT_CANONICAL:
 		if (rules->canonical_ones == 0)
-			return fail_walk(err, gva,
-					 "virtual 0x%" PRIx64
-					 " is above 4 GiB in a 32-bit space",
-					 gva);
-		return fail_walk(err, gva,
-				 "virtual 0x%" PRIx64
-				 " is not a canonical %u-bit address",
-				 gva, rules->canonical_shift + 1);
+			(void)fail_walk(err, gva,
+					"virtual 0x%" PRIx64
+					" is above 4 GiB in a 32-bit space",
+					gva);
+		else
+			(void)fail_walk(err, gva,
+					"virtual 0x%" PRIx64
+					" is not a canonical %u-bit address",
+					gva, rules->canonical_shift + 1);
+		break;
 	case MVMI_WALK_RESERVED:
-		return fail_walk(err, gva,
-				 "virtual 0x%" PRIx64 ": %s entry 0x%" PRIx64
-				 " at 0x%" PRIx64
-				 " sets reserved bits 0x%" PRIx64,
-				 gva, table, to->entry, to->entry_gpa.val,
-				 reserved_bits(to, rules));
+		(void)fail_walk(err, gva,
+				"virtual 0x%" PRIx64 ": %s entry 0x%" PRIx64
+				" at 0x%" PRIx64
+				" sets reserved bits 0x%" PRIx64,
+				gva, table, to->entry, to->entry_gpa.val,
+				reserved_bits(to, rules));
+		break;
 	case MVMI_WALK_NO_MEMORY:
-		return fail_walk(err, gva,
-				 "virtual 0x%" PRIx64
-				 ": the %s entry at 0x%" PRIx64
-				 " lies where there is no memory",
-				 gva, table, to->entry_gpa.val);
+		(void)fail_walk(err, gva,
+				"virtual 0x%" PRIx64
+				": the %s entry at 0x%" PRIx64
+				" lies where there is no memory",
+				gva, table, to->entry_gpa.val);
+		break;
 	case MVMI_WALK_NOT_PRESENT:
 	case MVMI_WALK_OK:
+		(void)fail_walk(err, gva,
+				"virtual 0x%" PRIx64 ": %s entry 0x%" PRIx64
+				" at 0x%" PRIx64 " is not present",
+				gva, table, to->entry, to->entry_gpa.val);
 		break;
 	}
-	return fail_walk(err, gva,
-			 "virtual 0x%" PRIx64 ": %s entry 0x%" PRIx64
-			 " at 0x%" PRIx64 " is not present",
-			 gva, table, to->entry, to->entry_gpa.val);
 }

@@ -109,11 +109,10 @@ static inline void walk_no_memory(struct walk *walk)
 	walk_end(walk, MVMI_WALK_NO_MEMORY);
 }
 
-#define walk_fail mvmi__walk_fail
+#define walk_explain mvmi__walk_explain
 
-/** Turn the fault of a walk that ended into a status and words. */
-enum mvmi_status
-walk_fail(const struct mvmi_translation *to, const struct paging_rules *rules,
-	  struct mvmi_error *err);
+/** Put the fault that a walk ended with into words: a NOT_PRESENT. */
+void walk_explain(const struct mvmi_translation *to,
+		  const struct paging_rules *rules, struct mvmi_error *err);
 
 #endif /* MICROVMI_XLAT_WALK_H */

@@ -92,24 +92,25 @@ static const struct bit_case bit_cases[] = {
 	{ MVMI_PAGING_5LEVEL, 5, TABLE, LONG_HIGH | BIT(7) },
 };
 
+static void check_bit(const struct bit_case *c, unsigned bit)
+{
+	bool reserved = (c->reserved & BIT(bit)) != 0;
+	enum mvmi_walk_fault fault =
+		fault_of(c->paging, c->level, c->entry | BIT(bit));
+
+	/* Elsewhere bit 7 makes a page's entry of a table's. */
+	if (bit != 7 || c->level == 1 || reserved)
+		CHECK(fault == (reserved ? MVMI_WALK_RESERVED : MVMI_WALK_OK));
+}
+
 static void exactly_the_reserved_bits_are_refused(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(bit_cases); i++) {
 		const struct bit_case *c = &bit_cases[i];
-		bool is_32bit = c->paging == MVMI_PAGING_32BIT;
+		unsigned bits = c->paging == MVMI_PAGING_32BIT ? 32 : 64;
 
-		for (unsigned bit = 1; bit < (is_32bit ? 32 : 64); bit++) {
-			uint64_t mask = BIT(bit);
-			enum mvmi_walk_fault want = c->reserved & mask
-							    ? MVMI_WALK_RESERVED
-							    : MVMI_WALK_OK;
-
-			/* Bit 7 makes another kind of entry of a table's. */
-			if (bit == 7 && c->level > 1 && !(c->reserved & mask))
-				continue;
-			CHECK(fault_of(c->paging, c->level, c->entry | mask) ==
-			      want);
-		}
+		for (unsigned bit = 1; bit < bits; bit++)
+			check_bit(c, bit);
 	}
 }
 
@@ -211,44 +212,50 @@ static uint8_t rights_with(unsigned level, uint64_t bit)
 	return walk.to.rights;
 }
 
+static void check_rights(enum mvmi_paging paging, unsigned level,
+			 const struct rights_case *c)
+{
+	unsigned want = ALL_RIGHTS;
+
+	if (paging == MVMI_PAGING_32BIT && c->bit == PTE_NO_EXECUTE)
+		return;
+	if (!rules.level[level].rights_absent && (level == 1 || !c->leaf_only))
+		want &= ~(unsigned)c->missing;
+	CHECK(rights_with(level, c->bit) == want);
+}
+
 static void rights_are_those_that_all_levels_give(void)
 {
 	for (int mode = MVMI_PAGING_32BIT; mode <= MVMI_PAGING_5LEVEL; mode++) {
-		use((enum mvmi_paging)mode, 40);
-		for (unsigned level = 1; level <= rules.levels; level++) {
-			for (size_t i = 0; i < ARRAY_LEN(rights_cases); i++) {
-				const struct rights_case *c = &rights_cases[i];
-				unsigned want = ALL_RIGHTS;
+		enum mvmi_paging paging = (enum mvmi_paging)mode;
 
-				if (!rules.level[level].rights_absent &&
-				    (level == 1 || !c->leaf_only) &&
-				    (c->bit != PTE_NO_EXECUTE ||
-				     mode != MVMI_PAGING_32BIT))
-					want &= ~(unsigned)c->missing;
-				if (c->bit == PTE_NO_EXECUTE &&
-				    mode == MVMI_PAGING_32BIT)
-					continue;
-				CHECK(rights_with(level, c->bit) == want);
-			}
-		}
+		use(paging, 40);
+		for (size_t i = 0; i < ARRAY_LEN(rights_cases); i++)
+			for (unsigned n = 1; n <= rules.levels; n++)
+				check_rights(paging, n, &rights_cases[i]);
+	}
+}
+
+static void check_no_nxe(enum mvmi_paging paging)
+{
+	struct mvmi_space_params params = {
+		.paging = paging,
+		.maxphyaddr = 52,
+	};
+
+	paging_rules_init(&rules, &params);
+	for (unsigned level = 1; level <= rules.levels; level++) {
+		struct walk walk = at_level(level, 0, TABLE | PTE_NO_EXECUTE);
+
+		CHECK(walk.to.fault == MVMI_WALK_RESERVED);
 	}
 }
 
 static void without_nxe_bit_63_is_reserved(void)
 {
-	for (int mode = MVMI_PAGING_PAE; mode <= MVMI_PAGING_5LEVEL; mode++) {
-		struct mvmi_space_params params = {
-			.paging = (enum mvmi_paging)mode,
-			.maxphyaddr = 52,
-		};
-		struct walk walk;
-
-		paging_rules_init(&rules, &params);
-		for (unsigned level = 1; level <= rules.levels; level++) {
-			walk = at_level(level, 0, TABLE | PTE_NO_EXECUTE);
-			CHECK(walk.to.fault == MVMI_WALK_RESERVED);
-		}
-	}
+	check_no_nxe(MVMI_PAGING_PAE);
+	check_no_nxe(MVMI_PAGING_4LEVEL);
+	check_no_nxe(MVMI_PAGING_5LEVEL);
 }
 
 static void without_1g_pages_bit_7_of_a_pdpte_is_reserved(void)
@@ -300,29 +307,29 @@ static void pse36_bits_follow_the_width_of_an_address(void)
 }
 
 struct canonical_case {
-	enum mvmi_paging paging;
 	uint64_t gva;
+	enum mvmi_paging paging;
 	bool is;
 };
 
 static const struct canonical_case canonical_cases[] = {
-	{ MVMI_PAGING_NONE, 0xffffffff, true },
-	{ MVMI_PAGING_NONE, 0x100000000, false },
-	{ MVMI_PAGING_32BIT, 0xffffffff, true },
-	{ MVMI_PAGING_32BIT, 0x100000000, false },
-	{ MVMI_PAGING_32BIT, UINT64_MAX, false },
-	{ MVMI_PAGING_PAE, 0xffffffff, true },
-	{ MVMI_PAGING_PAE, 0xffffffff80000000, false },
-	{ MVMI_PAGING_4LEVEL, 0x7fffffffffff, true },
-	{ MVMI_PAGING_4LEVEL, 0x800000000000, false },
-	{ MVMI_PAGING_4LEVEL, 0xffff7fffffffffff, false },
-	{ MVMI_PAGING_4LEVEL, 0xffff800000000000, true },
-	{ MVMI_PAGING_4LEVEL, UINT64_MAX, true },
-	{ MVMI_PAGING_5LEVEL, 0x800000000000, true },
-	{ MVMI_PAGING_5LEVEL, 0xffffffffffffff, true },
-	{ MVMI_PAGING_5LEVEL, 0x100000000000000, false },
-	{ MVMI_PAGING_5LEVEL, 0xfeffffffffffffff, false },
-	{ MVMI_PAGING_5LEVEL, 0xff00000000000000, true },
+	{ 0xffffffff, MVMI_PAGING_NONE, true },
+	{ 0x100000000, MVMI_PAGING_NONE, false },
+	{ 0xffffffff, MVMI_PAGING_32BIT, true },
+	{ 0x100000000, MVMI_PAGING_32BIT, false },
+	{ UINT64_MAX, MVMI_PAGING_32BIT, false },
+	{ 0xffffffff, MVMI_PAGING_PAE, true },
+	{ 0xffffffff80000000, MVMI_PAGING_PAE, false },
+	{ 0x7fffffffffff, MVMI_PAGING_4LEVEL, true },
+	{ 0x800000000000, MVMI_PAGING_4LEVEL, false },
+	{ 0xffff7fffffffffff, MVMI_PAGING_4LEVEL, false },
+	{ 0xffff800000000000, MVMI_PAGING_4LEVEL, true },
+	{ UINT64_MAX, MVMI_PAGING_4LEVEL, true },
+	{ 0x800000000000, MVMI_PAGING_5LEVEL, true },
+	{ 0xffffffffffffff, MVMI_PAGING_5LEVEL, true },
+	{ 0x100000000000000, MVMI_PAGING_5LEVEL, false },
+	{ 0xfeffffffffffffff, MVMI_PAGING_5LEVEL, false },
+	{ 0xff00000000000000, MVMI_PAGING_5LEVEL, true },
 };
 
 static void addresses_are_canonical_by_mode(void)
