@@ -83,29 +83,37 @@ const struct dump_segment *image_overlap(const struct dump_image *image)
 	return NULL;
 }
 
+/** Cut off what lies at or below last; false if nothing is left. */
+static bool cut_head(struct dump_segment *s, uint64_t last)
+{
+	uint64_t cut;
+
+	if (s->start > last)
+		return true;
+	if (s->len - 1 <= last - s->start)
+		return false;
+	cut = last - s->start + 1;
+	s->start += cut;
+	s->len -= cut;
+	cut = MIN(cut, s->file_len);
+	s->off += cut;
+	s->file_len -= cut;
+	return true;
+}
+
 void image_trim(struct dump_image *image)
 {
+	uint64_t last = 0;
 	size_t kept = 0;
 
 	image_sort(image);
 	for (size_t i = 0; i < image->segment_count; i++) {
 		struct dump_segment s = image->segments[i];
 
-		if (kept) {
-			const struct dump_segment *before =
-				&image->segments[kept - 1];
-			uint64_t gap = s.start - before->start;
-			uint64_t cut =
-				gap < before->len ? before->len - gap : 0;
-
-			if (cut >= s.len)
-				continue;
-			s.start += cut;
-			s.len -= cut;
-			s.off += MIN(cut, s.file_len);
-			s.file_len -= MIN(cut, s.file_len);
-		}
+		if (kept && !cut_head(&s, last))
+			continue;
 		image->segments[kept++] = s;
+		last = s.start + (s.len - 1);
 	}
 	image->segment_count = kept;
 }

@@ -100,6 +100,7 @@ decode_prstatus(struct mvmi_bytes desc, struct note_context *ctx,
 					(enum mvmi_reg)order[i]);
 		}
 	}
+	(void)cursor_take(&c, wide ? 64 : 8); /* more of it, of no use here */
 	if (!cursor_ok(&c))
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "only %zu bytes of NT_PRSTATUS", desc.len);
