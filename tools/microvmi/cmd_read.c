@@ -28,7 +28,8 @@ static const struct poptOption options[] = {
 	  "write the bytes themselves to stdout", NULL },
 	{ "zero", 'z', POPT_ARG_NONE, &zero, 0,
 	  "read zeros where there is no memory", NULL },
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, SOURCE_OPTIONS, 0, NULL, NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)(uintptr_t)source_options,
+	  0, NULL, NULL },
 	POPT_TABLEEND,
 };
 
@@ -183,8 +184,9 @@ static int run(const char *const *operands)
 	code = target_open(operands[0], true, &vm);
 	if (code != EXIT_OK)
 		return code;
-	code = source_open(&reading.source, vm, zero);
+	code = source_open(&reading.source, vm, false);
 	if (code == EXIT_OK) {
+		reading.source.zero = zero;
 		code = read_and_print(&reading);
 		source_close(&reading.source);
 	}

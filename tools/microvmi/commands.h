@@ -5,6 +5,7 @@
 
 #include "command.h"
 
+extern const struct command cmd_completion;
 extern const struct command cmd_dump;
 extern const struct command cmd_info;
 extern const struct command cmd_list;
@@ -13,5 +14,7 @@ extern const struct command cmd_pause;
 extern const struct command cmd_read;
 extern const struct command cmd_regs;
 extern const struct command cmd_resume;
+extern const struct command cmd_translate;
+extern const struct command cmd_write;
 
 #endif /* MICROVMI_TOOL_COMMANDS_H */

@@ -20,8 +20,9 @@ const struct poptOption command_common_options[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_list,  &cmd_info,	 &cmd_memory_map, &cmd_regs, &cmd_read,
-	&cmd_pause, &cmd_resume, &cmd_dump,	  NULL,
+	&cmd_list,   &cmd_info,	 &cmd_memory_map, &cmd_regs,
+	&cmd_read,   &cmd_write, &cmd_translate,  &cmd_pause,
+	&cmd_resume, &cmd_dump,	 &cmd_completion, NULL,
 };
 
 const struct command *command_find(const char *name)

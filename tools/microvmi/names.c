@@ -19,6 +19,16 @@ const struct name names_capabilities[] = {
 	{ 0, NULL },
 };
 
+const struct name names_page_rights[] = {
+	{ MVMI_PAGE_WRITE, "write" },
+	{ MVMI_PAGE_USER, "user" },
+	{ MVMI_PAGE_EXEC, "exec" },
+	{ MVMI_PAGE_ACCESSED, "accessed" },
+	{ MVMI_PAGE_DIRTY, "dirty" },
+	{ MVMI_PAGE_GLOBAL, "global" },
+	{ 0, NULL },
+};
+
 const struct name names_traits[] = {
 	{ MVMI_TRAIT_DATA_ONLY_WRITES, "data-only-writes" },
 	{ MVMI_TRAIT_ENCRYPTED, "encrypted" },

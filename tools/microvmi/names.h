@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <microvmi/mem.h>
+#include <microvmi/space.h>
 #include <microvmi/vm.h>
 
 struct name {
@@ -13,6 +14,7 @@ struct name {
 };
 
 extern const struct name names_capabilities[];
+extern const struct name names_page_rights[];
 extern const struct name names_traits[];
 
 /** An array of the names of the bits that are set. */

@@ -191,35 +191,58 @@ static void print_segments(const struct mvmi_regs *regs)
 			     regs->x86.idtr.base, regs->x86.idtr.limit);
 }
 
-static void print_bytes(const char *name, size_t i, struct mvmi_bytes bytes)
+/** One wide register; @return false if it is zero, and so not shown. */
+static bool print_wide(const char *name, size_t i, struct mvmi_bytes bytes)
 {
+	size_t n = bytes.len;
+
+	while (n > 0 && bytes.ptr[n - 1] == 0)
+		n--;
+	if (n == 0)
+		return false;
 	(void)printf("  %s%-*zu 0x", name, name[0] == 's' ? 3 : 2, i);
-	for (size_t n = bytes.len; n > 0; n--)
+	for (n = bytes.len; n > 0; n--)
 		(void)printf("%02x", bytes.ptr[n - 1]);
 	(void)putchar('\n');
+	return true;
 }
 
-static void print_fpu(const struct mvmi_regs *regs)
+static void print_zeros(const char *name, size_t shown, size_t count)
 {
-	const struct mvmi_x87 *x87 = &regs->x86.x87;
+	if (shown == 0)
+		(void)printf("  %-5s all zero\n", name);
+	else if (shown < count)
+		(void)printf("  %-5s zero in the others\n", name);
+}
 
-	if (has(regs, MVMI_REG_X87)) {
-		(void)printf("  fcw %04x  fsw %04x  ftw %02x  fop %04x"
-			     "  fip 0x%" PRIx64 "  fdp 0x%" PRIx64 "\n",
-			     x87->fcw, x87->fsw, x87->ftw, x87->fop, x87->fip,
-			     x87->fdp);
-		for (size_t i = 0; i < 8; i++)
-			print_bytes("st", i,
+static void print_x87(const struct mvmi_x87 *x87)
+{
+	size_t shown = 0;
+
+	(void)printf("  fcw %04x  fsw %04x  ftw %02x  fop %04x"
+		     "  fip 0x%" PRIx64 "  fdp 0x%" PRIx64 "\n",
+		     x87->fcw, x87->fsw, x87->ftw, x87->fop, x87->fip,
+		     x87->fdp);
+	for (size_t i = 0; i < 8; i++)
+		shown += print_wide("st", i,
 				    (struct mvmi_bytes){ x87->st[i], 10 });
-	}
-	for (size_t i = 0; has(regs, MVMI_REG_XMM) && i < VECTORS; i++) {
-		bool wide = has(regs, MVMI_REG_YMM);
+	print_zeros("st", shown, 8);
+}
+
+static void print_vectors(const struct mvmi_regs *regs)
+{
+	bool wide = has(regs, MVMI_REG_YMM);
+	const char *name = wide ? "ymm" : "xmm";
+	size_t shown = 0;
+
+	for (size_t i = 0; i < VECTORS; i++) {
 		uint8_t ymm[32];
 
 		ymm_of(regs, i, ymm);
-		print_bytes(wide ? "ymm" : "xmm", i,
-			    (struct mvmi_bytes){ ymm, wide ? 32 : 16 });
+		shown += print_wide(name, i,
+				    (struct mvmi_bytes){ ymm, wide ? 32 : 16 });
 	}
+	print_zeros(name, shown, VECTORS);
 }
 
 static void print_unknown(const struct mvmi_regs *regs)
@@ -246,7 +269,10 @@ void regfile_print(const struct mvmi_regs *regs, unsigned vcpu)
 	print_scalars(regs, MVMI_REG_DR0, MVMI_REG_DR7);
 	print_scalars(regs, MVMI_REG_EFER, MVMI_REG_TSC_AUX);
 	print_scalars(regs, MVMI_REG_MXCSR, MVMI_REG_MXCSR);
-	print_fpu(regs);
+	if (has(regs, MVMI_REG_X87))
+		print_x87(&regs->x86.x87);
+	if (has(regs, MVMI_REG_XMM))
+		print_vectors(regs);
 	print_unknown(regs);
 }
 

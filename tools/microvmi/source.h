@@ -3,25 +3,29 @@
 #ifndef MICROVMI_TOOL_SOURCE_H
 #define MICROVMI_TOOL_SOURCE_H
 
-#include <microvmi/types.h>
+#include <microvmi/mem.h>
+#include <microvmi/space.h>
 #include <microvmi/vm.h>
 #include <popt.h>
 
-/** Options of every command that takes ADDR. */
+/** --virt, and what says in which space; for commands that take ADDR. */
 extern const struct poptOption source_options[];
-#define SOURCE_OPTIONS ((void *)(uintptr_t)source_options)
+/** Only what says in which space; for commands where ADDR is virtual. */
+extern const struct poptOption source_space_options[];
 
 struct source {
-	struct mvmi_vm *vm; /**< borrowed */
-	bool zero;	    /**< where there is no memory, read zeros */
+	struct mvmi_vm *vm;	  /**< borrowed */
+	struct mvmi_space *space; /**< owned; NULL: addresses are physical */
+	bool zero;		  /**< where there is no memory, read zeros */
 };
 
 /**
  * Set up what the options said.
  *
+ * @param virt  As though --virt had been given.
  * @return An exit code; only after EXIT_OK is source_close() due.
  */
-int source_open(struct source *source, struct mvmi_vm *vm, bool zero);
+int source_open(struct source *source, struct mvmi_vm *vm, bool virt);
 void source_close(struct source *source);
 
 /**
@@ -31,5 +35,9 @@ void source_close(struct source *source);
  */
 size_t source_read(struct source *source, uint64_t addr, struct mvmi_span dst,
 		   struct mvmi_error *err);
+
+enum mvmi_status
+source_write(struct source *source, uint64_t addr, struct mvmi_bytes src,
+	     enum mvmi_write_mode mode, struct mvmi_error *err);
 
 #endif /* MICROVMI_TOOL_SOURCE_H */
