@@ -43,8 +43,11 @@ enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err)
 	uint32_t voids = QMP_EVENT_RESET | QMP_EVENT_MIGRATION;
 
 	qemu_run_events(q, events);
-	if (events & voids)
+	if (events & voids) {
 		q->conn.incarnation++;
+		qemu_find_traits(q);
+		q->layout_hash = 0;
+	}
 	if (events & (voids | QMP_EVENT_LAYOUT))
 		return qemu_refresh(q, err);
 	return MVMI_OK;
@@ -176,22 +179,35 @@ static enum mvmi_status qemu_ask(struct qemu_conn *q, struct mvmi_error *err)
 	return MVMI_OK;
 }
 
-static enum mvmi_status qemu_attach(struct qemu_conn *q, struct mvmi_error *err)
+/** Take over memory and, where there is one, the monitor. */
+static enum mvmi_status
+qemu_attach(struct qemu_conn *q, const struct cmdline *c,
+	    struct mvmi_error *err)
 {
 	enum mvmi_status status = ram_init(&q->ram, q->pid, err);
 
 	if (status != MVMI_OK)
 		return status;
 	q->pidfd = proc_open_pidfd(q->pid);
+	q->conn.map = &qemu_map_ops;
+	if (!qemu_has_monitor(q)) {
+		q->conn.traits = MVMI_TRAIT_NO_CONTROL;
+		q->conn.traits |= c->has_balloon ? MVMI_TRAIT_BALLOON : 0;
+		(void)snprintf(q->name, sizeof(q->name), "%s", c->name);
+		status = qemu_bare(q, c, err);
+		q->conn.incarnation = 1;
+		return status;
+	}
 	status = qemu_ask(q, err);
 	if (status != MVMI_OK)
 		return status;
+	qemu_find_traits(q);
 	status = qemu_refresh(q, err);
 	if (status != MVMI_OK)
 		return status;
 	q->conn.run = &qemu_run_ops;
-	q->conn.quiesce = &qemu_quiesce_ops;
-	q->conn.map = &qemu_map_ops;
+	if (!(q->conn.traits & MVMI_TRAIT_VFIO))
+		q->conn.quiesce = &qemu_quiesce_ops;
 	q->conn.incarnation = 1;
 	return MVMI_OK;
 }
@@ -206,26 +222,129 @@ qemu_option(const struct mvmi_open_args *args, const char *key)
 	return NULL;
 }
 
+/** The process behind a socket: who listens, or who was given it to listen. */
+static void qemu_identify(struct qemu_conn *q, const char *path)
+{
+	q->pid = q->qmp.peer_pid;
+	if (q->pid == 0 || !cmdline_is_qemu(q->pid)) {
+		int64_t pid = qemu_find_pid(path);
+
+		q->pid = pid ? pid : q->pid;
+	}
+}
+
+/** By the path of its monitor. One that is busy leaves us the memory. */
 static enum mvmi_status
-qemu_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
-	  struct mvmi_error *err)
+qemu_find_by_path(struct qemu_conn *q, const struct mvmi_open_args *args,
+		  struct cmdline *c, struct mvmi_error *err)
+{
+	enum mvmi_status status =
+		qmp_open(&q->qmp, args->where, args->timeout_ms, err);
+
+	if (status != MVMI_OK && status != MVMI_ERR_BUSY)
+		return status;
+	qemu_identify(q, args->where);
+	if (status == MVMI_OK)
+		return MVMI_OK;
+	if (q->pid == 0 || !cmdline_is_qemu(q->pid))
+		return fail_context(err, status, "%s", QEMU_MONITOR_ADVICE);
+	(void)snprintf(q->note, sizeof(q->note),
+		       "the monitor serves another client; for registers and "
+		       "holds %s",
+		       QEMU_MONITOR_ADVICE);
+	return cmdline_read(q->pid, c, err);
+}
+
+/** By its process: try each monitor that its command line names. */
+static enum mvmi_status
+qemu_find_by_pid(struct qemu_conn *q, const char *text, uint32_t timeout_ms,
+		 struct cmdline *c, struct mvmi_error *err)
+{
+	enum mvmi_status status;
+	char *end;
+
+	q->pid = strtoll(text, &end, 10);
+	if (end == text || *end || q->pid <= 0 || q->pid > INT32_MAX)
+		return fail(err, MVMI_ERR_INVALID, "pid=%s is no process",
+			    text);
+	status = cmdline_read(q->pid, c, err);
+	if (status != MVMI_OK)
+		return status;
+	if (!cmdline_is_qemu(q->pid))
+		return fail(err, MVMI_ERR_INVALID,
+			    "process %s is not a QEMU that emulates a PC",
+			    text);
+	for (size_t i = 0; i < c->monitor_count; i++) {
+		const char *path = c->monitors[i].path;
+
+		if (*path &&
+		    qmp_open(&q->qmp, path, timeout_ms, NULL) == MVMI_OK)
+			return MVMI_OK;
+	}
+	(void)snprintf(q->note, sizeof(q->note),
+		       "%s; for registers and holds %s",
+		       c->monitor_count ? "no monitor answers"
+					: "there is no QMP monitor",
+		       QEMU_MONITOR_ADVICE);
+	return MVMI_OK;
+}
+
+static struct qemu_conn *qemu_create(void)
 {
 	struct qemu_conn *q = calloc(1, sizeof(*q));
-	enum mvmi_status status;
 
 	if (!q)
-		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+		return NULL;
 	q->conn.driver = &qemu_driver;
 	q->conn.mem = &qemu_mem_ops;
 	q->pidfd = -1;
 	q->qmp.fd = -1;
 	q->ram.mem_fd = -1;
 	q->ram.pagemap_fd = -1;
-	(void)qemu_option;
-	status = qmp_open(&q->qmp, args->where, args->timeout_ms, err);
-	q->pid = q->qmp.peer_pid;
+	return q;
+}
+
+static enum mvmi_status
+qemu_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
+	  struct mvmi_error *err)
+{
+	const char *pid = qemu_option(args, "pid");
+	struct qemu_conn *q = qemu_create();
+	struct cmdline c = { 0 };
+	enum mvmi_status status;
+
+	if (!q)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+	if (*args->where && !pid)
+		status = qemu_find_by_path(q, args, &c, err);
+	else if (pid && !*args->where)
+		status = qemu_find_by_pid(q, pid, args->timeout_ms, &c, err);
+	else
+		status = fail(err, MVMI_ERR_INVALID,
+			      "a QEMU is qemu:/path/of/monitor or qemu:pid=N");
 	if (status == MVMI_OK)
-		status = qemu_attach(q, err);
+		status = qemu_attach(q, &c, err);
+	if (status != MVMI_OK) {
+		qemu_close(&q->conn);
+		return status;
+	}
+	*ret = &q->conn;
+	return MVMI_OK;
+}
+
+enum mvmi_status
+qemu_open_pid(int64_t pid, struct mvmi_conn **ret, struct mvmi_error *err)
+{
+	struct qemu_conn *q = qemu_create();
+	struct cmdline c;
+	enum mvmi_status status;
+
+	if (!q)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+	q->pid = pid;
+	status = cmdline_read(pid, &c, err);
+	if (status == MVMI_OK)
+		status = qemu_attach(q, &c, err);
 	if (status != MVMI_OK) {
 		qemu_close(&q->conn);
 		return status;
@@ -252,4 +371,5 @@ const struct mvmi_driver qemu_driver = {
 	.close = qemu_close,
 	.info = qemu_get_info,
 	.poll = qemu_poll,
+	.list = qemu_list,
 };

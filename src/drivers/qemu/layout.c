@@ -49,13 +49,15 @@ qemu_place(struct qemu_conn *q, const struct mvmi_region *regions, size_t count,
 	   struct mvmi_error *err)
 {
 	struct ram_place *places = calloc(count + 1, sizeof(*places));
-	bool allow_map = !(q->conn.traits & MVMI_TRAIT_BALLOON);
+	bool allow_map = !(q->conn.traits & QEMU_TRAITS_NO_MAP);
 	enum mvmi_status status = MVMI_OK;
 
 	if (!places)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for the layout");
 	for (size_t i = 0; status == MVMI_OK && i < count; i++) {
 		places[i].region = regions[i];
+		if (q->conn.traits & MVMI_TRAIT_ENCRYPTED)
+			places[i].region.kind = MVMI_REGION_PRIVATE;
 		status = qemu_find_hva(q, regions[i].start.val, &places[i].hva,
 				       err);
 	}

@@ -12,6 +12,7 @@
 #include <microvmi/driver.h>
 
 #include "base/util.h"
+#include "drivers/qemu/cmdline.h"
 #include "drivers/qemu/driver.h"
 #include "drivers/qemu/qmp.h"
 #include "drivers/qemu/ram.h"
@@ -22,6 +23,17 @@
 #define qemu_run_ops	 mvmi__qemu_run_ops
 #define qemu_run_fini	 mvmi__qemu_run_fini
 #define qemu_run_events	 mvmi__qemu_run_events
+
+/** What a QEMU with a monitor of our own offers. */
+#define QEMU_CAPABILITIES (MVMI_CAP_MEM | MVMI_CAP_RUN | MVMI_CAP_QUIESCE)
+
+#define QEMU_MONITOR_ADVICE                                               \
+	"start it with one more monitor for us: -qmp unix:/run/NAME.qmp," \
+	"server=on,wait=off"
+
+/** Where pages come and go, or are not to be faulted in: never mapped. */
+#define QEMU_TRAITS_NO_MAP \
+	(MVMI_TRAIT_BALLOON | MVMI_TRAIT_POSTCOPY | MVMI_TRAIT_ENCRYPTED)
 
 struct qemu_guardian;
 
@@ -62,6 +74,27 @@ static inline bool qemu_has_monitor(const struct qemu_conn *q)
  * PAM registers and BARs move it without an event.
  */
 enum mvmi_status qemu_refresh(struct qemu_conn *q, struct mvmi_error *err);
+
+/**
+ * Lay out the RAM of a QEMU without a monitor.
+ *
+ * @retval MVMI_ERR_UNSUPPORTED  It can't be deduced, or is not confirmed.
+ */
+enum mvmi_status
+qemu_bare(struct qemu_conn *q, const struct cmdline *c, struct mvmi_error *err);
+
+/** Find conn.traits anew. */
+void qemu_find_traits(struct qemu_conn *q);
+
+/** As mvmi_driver.list. */
+enum mvmi_status qemu_list(mvmi_list_fn fn, void *arg, struct mvmi_error *err);
+
+/** The QEMU that was told to listen at path; 0: there is none. */
+int64_t qemu_find_pid(const char *path);
+
+/** Open memory, and nothing else, of a process. */
+enum mvmi_status
+qemu_open_pid(int64_t pid, struct mvmi_conn **ret, struct mvmi_error *err);
 
 /** Act on what the monitor said unasked. */
 enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err);

@@ -472,3 +472,64 @@ enum mvmi_status qmp_open(struct qmp *q, const char *path, uint32_t timeout_ms,
 		qmp_close(q);
 	return status;
 }
+
+/* Monitors that are asked at the same time. */
+#define QMP_PROBES 64
+
+/** Wait until each has greeted or the time is up. */
+static void qmp_await_greetings(struct qmp_probe *probes, size_t count)
+{
+	uint64_t deadline_ms = clock_ms() + QMP_GREETING_MS;
+	struct pollfd pfds[QMP_PROBES];
+
+	for (;;) {
+		uint64_t now = clock_ms();
+		size_t open = 0;
+
+		for (size_t i = 0; i < count; i++) {
+			/* poll() passes over a negative descriptor. */
+			pfds[i] = (struct pollfd){ .fd = probes[i].fd,
+						   .events = POLLIN };
+			open += probes[i].fd >= 0;
+		}
+		if (open == 0 || now >= deadline_ms ||
+		    poll(pfds, count, (int)(deadline_ms - now)) <= 0)
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (probes[i].fd < 0 || !pfds[i].revents)
+				continue;
+			probes[i].status = pfds[i].revents & POLLIN
+						   ? MVMI_OK
+						   : MVMI_ERR_SYSTEM;
+			(void)close(probes[i].fd);
+			probes[i].fd = -1;
+		}
+	}
+}
+
+static void qmp_probe_some(struct qmp_probe *probes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct qmp q = { .fd = -1 };
+
+		probes[i].status = qmp_connect(&q, probes[i].path, NULL);
+		probes[i].fd = -1;
+		if (probes[i].status == MVMI_OK) {
+			probes[i].fd = q.fd;
+			probes[i].status = MVMI_ERR_BUSY;
+		} else {
+			qmp_close(&q);
+		}
+	}
+	qmp_await_greetings(probes, count);
+	for (size_t i = 0; i < count; i++) {
+		if (probes[i].fd >= 0)
+			(void)close(probes[i].fd);
+	}
+}
+
+void qmp_probe(struct qmp_probe *probes, size_t count)
+{
+	for (size_t i = 0; i < count; i += QMP_PROBES)
+		qmp_probe_some(probes + i, MIN(count - i, (size_t)QMP_PROBES));
+}

@@ -13,6 +13,7 @@
 #include <microvmi/types.h>
 
 #define qmp_open	mvmi__qmp_open
+#define qmp_probe	mvmi__qmp_probe
 #define qmp_close	mvmi__qmp_close
 #define qmp_call	mvmi__qmp_call
 #define qmp_call_fd	mvmi__qmp_call_fd
@@ -69,6 +70,16 @@ struct qmp {
  */
 enum mvmi_status qmp_open(struct qmp *q, const char *path, uint32_t timeout_ms,
 			  struct mvmi_error *err);
+
+/** A monitor that may or may not answer. */
+struct qmp_probe {
+	const char *path;	 /**< in */
+	enum mvmi_status status; /**< out: OK, BUSY, DENIED, SYSTEM */
+	int fd;
+};
+
+/** Connect to all at once, wait at most QMP_GREETING_MS for their greetings. */
+void qmp_probe(struct qmp_probe *probes, size_t count);
 
 /** A closed one, or one that failed to open, is a no-op. */
 void qmp_close(struct qmp *q);
