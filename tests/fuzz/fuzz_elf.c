@@ -40,6 +40,7 @@ static void check_memory(const struct dump_image *image, size_t size)
 {
 	uint64_t next;
 
+	require(image->segments || image->segment_count == 0);
 	for (size_t i = 0; i < image->segment_count; i++) {
 		const struct dump_segment *s = &image->segments[i];
 

@@ -62,7 +62,7 @@ static void put_prstatus64(uint64_t rip)
 	build_note(&b, "CORE", 1, 336);
 	put_zeros(&b, 112 + 16 * 8);
 	put(&b, rip, 8);
-	put_zeros(&b, 336 - 112 - 17 * 8);
+	put_zeros(&b, 336 - 112 - 136);
 }
 
 /** QEMU's note: general registers are 100 and up, the rest tells its place. */
@@ -73,8 +73,8 @@ static void put_qemu(uint32_t version, uint32_t size)
 	put(&b, size, 4);
 	for (unsigned i = 0; i < 18; i++)
 		put(&b, 100 + i, 8);
-	for (unsigned i = 0; i < 10; i++) {
-		put(&b, i == 0 ? 0 : 8 * i, 4);
+	for (uint64_t i = 0; i < 10; i++) {
+		put(&b, 8 * i, 4);
 		put(&b, 0x1000 + i, 4);
 		put(&b, i == 0 ? 0 : 0x00af9b00, 4);
 		put(&b, 0, 4);
@@ -98,7 +98,7 @@ static void put_own(uint32_t version, uint32_t vcpu, size_t len)
 	put(&b, UINT64_MAX, 8);
 	for (unsigned reg = 0; reg < MVMI_REG_ES; reg++)
 		put(&b, 1000 + reg, 8);
-	for (unsigned i = 0; i < MVMI_SEG_COUNT; i++) {
+	for (uint64_t i = 0; i < MVMI_SEG_COUNT; i++) {
 		put(&b, 0x7000 + i, 8);
 		put(&b, 0xfff0 + i, 4);
 		put(&b, 0xa09b, 4);
@@ -498,8 +498,8 @@ static void virtualbox_gives_its_version_and_registers(void)
 	CHECK(image.segment_count == 1);
 	CHECK(image.vcpu_count == 1);
 	x86 = &image.vcpus[0].x86;
-	CHECK(is(0, MVMI_REG_RBX, 8) && is(0, MVMI_REG_RSP, 15 * 8));
-	CHECK(is(0, MVMI_REG_RFLAGS, 17 * 8));
+	CHECK(is(0, MVMI_REG_RBX, 8) && is(0, MVMI_REG_RSP, 120));
+	CHECK(is(0, MVMI_REG_RFLAGS, 136));
 	CHECK(x86->seg[MVMI_SEG_CS].base == 144);
 	CHECK(x86->seg[MVMI_SEG_SS].base == 144 + 5 * 24);
 	CHECK(x86->seg[MVMI_SEG_SS].attributes == 0xa09b);
@@ -713,17 +713,14 @@ static void compare_segments(const char *text, const struct mvmi_regs *regs)
 	for (unsigned i = 0; i < 8; i++) {
 		const struct mvmi_segment *segment = &regs->x86.seg[i];
 		const char *s = find_value(text, names[i]);
-		unsigned long long base;
-		unsigned selector;
-		unsigned limit;
-		unsigned flags;
+		char *end;
 
 		CHECK(s);
-		CHECK(sscanf(s, "%x %llx %x %x", &selector, &base, &limit,
-			     &flags) == 4);
-		CHECK(segment->selector == selector && segment->base == base);
-		CHECK(segment->limit == limit);
-		CHECK(segment->attributes == (flags >> 8 & 0xf0ff));
+		CHECK(segment->selector == strtoul(s, &end, 16));
+		CHECK(segment->base == strtoull(end, &end, 16));
+		CHECK(segment->limit == strtoul(end, &end, 16));
+		CHECK(segment->attributes ==
+		      (strtoul(end, &end, 16) >> 8 & 0xf0ff));
 	}
 }
 

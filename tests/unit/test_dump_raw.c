@@ -10,7 +10,7 @@
 #include "drivers/dump/raw.h"
 #include "harness.h"
 
-#define PAGE 4096
+#define PAGE ((size_t)4096)
 
 static char path[64];
 
@@ -241,7 +241,7 @@ static void scattered_reads_each_have_their_own_status(void)
 	/* In a row, more than one call takes; then a gap; then the rest. */
 	for (size_t i = 0; i < 80; i++)
 		ops[i] = (struct mvmi_mem_op){
-			.gpa = mvmi_gpa_at(PAGE - 40 * 64 + i * 64),
+			.gpa = mvmi_gpa_at(0x600 + i * 64),
 			.dst = { buf[i], sizeof(buf[i]) },
 		};
 	ops[77].gpa = mvmi_gpa_at(0x1ff0);
@@ -265,7 +265,7 @@ static void extents_tell_holes_and_gaps(void)
 	struct mvmi_vm *vm;
 
 	make_file(16 * PAGE);
-	CHECK(truncate(path, 256 * PAGE) == 0);
+	CHECK(truncate(path, 0x100000) == 0);
 	vm = must_open("?regions=0x100000+0x100000");
 	CHECK(mvmi_mem_extent(vm, mvmi_gpa_at(0x800), &e, NULL) == MVMI_OK);
 	CHECK(e.kind == MVMI_EXTENT_NONE && e.len == 0xff800);
@@ -291,7 +291,7 @@ static void a_dump_that_gets_shorter_is_corrupt_and_says_where(void)
 
 	make_file(4 * PAGE);
 	CHECK(open_file("dump:", "", &vm, NULL) == MVMI_OK);
-	CHECK(truncate(path, PAGE) == 0);
+	CHECK(truncate(path, 0x1000) == 0);
 	CHECK(unlink(path) == 0);
 	CHECK(reads(vm, PAGE - 1, 1));
 	CHECK(read_byte(vm, 2 * PAGE, &byte, &err) == MVMI_ERR_CORRUPT);
@@ -307,7 +307,7 @@ static void a_bare_path_of_whole_pages_is_a_dump(void)
 	make_file(2 * PAGE);
 	CHECK(open_file("", "", &vm, NULL) == MVMI_OK);
 	mvmi_vm_close(vm);
-	CHECK(truncate(path, 2 * PAGE - 1) == 0);
+	CHECK(truncate(path, 0x1fff) == 0);
 	CHECK(open_file("", "", &vm, &err) == MVMI_ERR_INVALID);
 	CHECK(open_file("dump:", "", &vm, NULL) == MVMI_OK);
 	mvmi_vm_close(vm);

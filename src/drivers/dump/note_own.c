@@ -34,7 +34,7 @@ static struct mvmi_table take_table(struct cursor *c)
 
 static struct mvmi_x87 take_x87(struct cursor *c)
 {
-	struct mvmi_x87 x87;
+	struct mvmi_x87 x87 = { 0 };
 
 	cursor_copy(c, (struct mvmi_span){ x87.st[0], sizeof(x87.st) });
 	x87.fcw = cursor_u16le(c);

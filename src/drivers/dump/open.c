@@ -33,7 +33,7 @@ file_source_read(const struct dump_source *source, uint64_t off,
 
 static bool dump_begins_elf(const struct file *file)
 {
-	uint8_t magic[ELFCORE_MAGIC_LEN];
+	uint8_t magic[ELFCORE_MAGIC_LEN] = { 0 };
 
 	return file_read_at(file, 0, (struct mvmi_span){ magic, sizeof(magic) },
 			    NULL) == MVMI_OK &&
@@ -92,39 +92,45 @@ dump_choose_format(struct dump *dump, const struct mvmi_open_args *args,
 	return MVMI_OK;
 }
 
-/** Read a list of regions; *ret is the caller's to free. */
+/** Read a text that is not too long; *ret is the caller's to free. */
 static enum mvmi_status
-dump_load_list(const char *path, char **ret, struct mvmi_error *err)
+dump_read_text(const struct file *file, char **ret, struct mvmi_error *err)
 {
-	struct file file;
+	size_t len = (size_t)file->size;
+	enum mvmi_status status;
 	char *text;
-	enum mvmi_status status = file_open(&file, path, err);
 
-	if (status != MVMI_OK)
-		return status;
-	if (file.size > RAW_LIST_LEN_MAX) {
-		file_close(&file);
+	if (file->size > RAW_LIST_LEN_MAX)
 		return fail(err, MVMI_ERR_LIMIT,
-			    "%s is too long for a list of regions", path);
-	}
-	text = calloc(1, (size_t)file.size + 1);
-	if (text)
-		status = file_read_at(&file, 0,
-				      (struct mvmi_span){ (uint8_t *)text,
-							  (size_t)file.size },
-				      err);
-	else
-		status = fail(err, MVMI_ERR_NOMEM, "no memory for %s", path);
-	if (status == MVMI_OK && strlen(text) != file.size)
+			    "too long for a list of regions");
+	text = calloc(1, len + 1);
+	if (!text)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for %zu bytes",
+			    len);
+	status = file_read_at(file, 0,
+			      (struct mvmi_span){ (uint8_t *)text, len }, err);
+	if (status == MVMI_OK && strlen(text) != len)
 		status = fail(err, MVMI_ERR_INVALID,
-			      "%s is not a text: it has NUL bytes", path);
-	file_close(&file);
+			      "it has NUL bytes, so it is no text");
 	if (status != MVMI_OK) {
 		free(text);
 		return status;
 	}
 	*ret = text;
 	return MVMI_OK;
+}
+
+static enum mvmi_status
+dump_load_list(const char *path, char **ret, struct mvmi_error *err)
+{
+	struct file file;
+	enum mvmi_status status = file_open(&file, path, err);
+
+	if (status != MVMI_OK)
+		return status;
+	status = dump_read_text(&file, ret, err);
+	file_close(&file);
+	return fail_context(err, status, "%s", path);
 }
 
 static enum mvmi_status
