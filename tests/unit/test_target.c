@@ -79,10 +79,14 @@ static void too_long_and_empty_are_refused(void)
 
 static void too_many_options_are_refused(void)
 {
+	static const char more[] = "&k=v";
 	char text[256] = "xen:a?k=v";
+	char *end = text + strlen(text);
 
-	for (int i = 0; i < TARGET_OPTIONS_MAX; i++)
-		strcat(text, "&k=v");
+	for (int i = 0; i < TARGET_OPTIONS_MAX; i++) {
+		memcpy(end, more, sizeof(more));
+		end += sizeof(more) - 1;
+	}
 	CHECK(target_parse(text, &target, NULL) == MVMI_ERR_INVALID);
 }
 
