@@ -193,10 +193,13 @@ struct mvmi_quiesce_ops {
 /**
  * Events. CONTRACT: at most one synchronous event is pending per vCPU; one
  * vCPU's events come in program order; under a hold no new one is raised, and
- * one raised before is kept and can be fetched and answered. However many
- * subscriptions match what the guest did, it raises at most one synchronous
- * event and one asynchronous; mvmi_event.subscription names one that matched,
- * and the core finds the others.
+ * one raised before is kept and can be fetched and answered.
+ *
+ * However many synchronous subscriptions match what the guest did, it raises
+ * one event; mvmi_event.subscription names one that matched, and the core finds
+ * the others. An asynchronous subscription has each event for itself, because
+ * it loses or holds by itself. Where subscription is 0, the event belongs to
+ * all subscriptions of its kind.
  */
 struct mvmi_event_ops {
 	/** What is offered. Constant for the life of the connection. */

@@ -8,6 +8,8 @@
 #include "drivers/dump/dump.h"
 #include "drivers/fault/fault.h"
 #include "drivers/qemu/driver.h"
+#include "drivers/record/record.h"
+#include "drivers/replay/replay.h"
 #include "drivers/target.h"
 
 const struct mvmi_driver *const registry_drivers[] = {
@@ -15,9 +17,7 @@ const struct mvmi_driver *const registry_drivers[] = {
 #ifdef __linux__
 	&qemu_driver,
 #endif
-	&mock_driver,
-	&fault_driver,
-	NULL,
+	&mock_driver, &fault_driver, &record_driver, &replay_driver, NULL,
 };
 
 static const struct mvmi_driver *find_by_scheme(const char *scheme)

@@ -318,16 +318,16 @@ struct mvmi_waitable mvmi_vm_waitable(struct mvmi_vm *vm)
 }
 
 /** Whether an event is for this subscriber. */
-static bool is_for(const struct subscriber *s, const struct mvmi_event *event,
-		   const struct mvmi_event_desc *desc)
+static bool is_for(const struct subscriber *s, const struct mvmi_event *event)
 {
 	if (s->ended)
 		return false;
 	if (s->id == event->subscription)
 		return true;
-	/* Who wants to hold hears of the event that holds, and only of it. */
-	if (desc && desc->holds != MVMI_HOLDS_NONE &&
-	    s->what.async != event->async)
+	/* An asynchronous event is of the one subscription that it names. */
+	if (event->async && event->subscription)
+		return false;
+	if (s->what.async && !event->async)
 		return false;
 	return filter_accept(&s->what, event);
 }
@@ -345,7 +345,7 @@ static void deliver(struct mvmi_vm *vm, const struct mvmi_event *event,
 		struct mvmi_event told = *event;
 		struct mvmi_reply own = { .regs = mvmi_regs_empty() };
 
-		if (!is_for(s, event, desc))
+		if (!is_for(s, event))
 			continue;
 		told.subscription = s->token;
 		vm->pending->own = (mvmi_regset){ { 0, 0 } };
