@@ -300,7 +300,10 @@ replay_header(struct replay *replay, struct mvmi_error *err)
 	decorator_offer(&replay->deco,
 			replay->header.tables & ~(uint32_t)MVMI_CAP_MAP);
 	status = replay_load(replay, err);
-	if (status == MVMI_OK && replay->state.incarnation == 0)
+	/* What is damaged further on is told when a call comes there. */
+	if (replay->state.incarnation)
+		return MVMI_OK;
+	if (status == MVMI_OK)
 		status = replay_corrupt(replay, err);
 	return status;
 }
