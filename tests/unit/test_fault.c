@@ -2,9 +2,8 @@
 /* The fault decorator: transparent but for the call it fails. */
 #include <inttypes.h>
 
-#include "core/vm.h"
-#include "drivers/fault/fault.h"
 #include "harness.h"
+#include "scenario.h"
 #include "scripted.h"
 
 static uint64_t fault_at;
@@ -87,7 +86,52 @@ static void a_target_must_name_a_call_a_status_and_a_target(void)
 		      MVMI_ERR_INVALID);
 }
 
+/** Fail each driver call of the scenario in turn. */
+static void sweep(const char *target, unsigned events)
+{
+	uint64_t n = 0;
+	bool fired = true;
+
+	while (fired) {
+		struct scenario s = { .fails_at = ++n };
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "fault:%u?target=%s",
+			       (unsigned)n, target);
+		CHECK(mvmi_vm_open(text, NULL, &s.vm, NULL) == MVMI_OK);
+		scenario(&s);
+		fired = n <= s.calls;
+		CHECK(fired || s.events == events);
+	}
+	printf("# %s: %u calls\n", target, (unsigned)n - 1);
+	CHECK(n > 20);
+}
+
+static void each_call_that_fails_fails_one_library_call_on_tcg(void)
+{
+	sweep("mock:tcg", 2);
+}
+
+static void each_call_that_fails_fails_one_library_call_on_kvm(void)
+{
+	sweep("mock:kvm", 0);
+}
+
+static void each_call_that_fails_fails_one_library_call_on_xen(void)
+{
+	sweep("mock:xen", 2);
+}
+
+static void each_call_that_fails_fails_one_library_call_on_gdbstub(void)
+{
+	sweep("mock:gdbstub", 0);
+}
+
 TESTS(T(offers_what_the_inner_driver_offers),
       T(the_call_it_was_asked_for_fails_and_no_other),
       T(follows_the_incarnation),
-      T(a_target_must_name_a_call_a_status_and_a_target))
+      T(a_target_must_name_a_call_a_status_and_a_target),
+      T(each_call_that_fails_fails_one_library_call_on_tcg),
+      T(each_call_that_fails_fails_one_library_call_on_kvm),
+      T(each_call_that_fails_fails_one_library_call_on_xen),
+      T(each_call_that_fails_fails_one_library_call_on_gdbstub))
