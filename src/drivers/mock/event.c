@@ -138,6 +138,7 @@ bool mock_event_raise(struct mock_vm *vm, const struct mvmi_event *what)
 {
 	const struct mvmi_event_desc *desc = mock_event_desc(vm, what->kind);
 	struct mock_vcpu *cpu = &vm->vcpus[what->id.vcpu];
+	const struct mock_subscription *async = NULL;
 	const struct mock_subscription *sync = NULL;
 	struct mvmi_event event = *what;
 
@@ -150,12 +151,15 @@ bool mock_event_raise(struct mock_vm *vm, const struct mvmi_event *what)
 
 		if (!hears(vm, sub, what))
 			continue;
-		if (!sub->what.async) {
+		if (sub->what.async)
+			async = async ? async : sub;
+		else
 			sync = sync ? sync : sub;
-			continue;
-		}
+	}
+	/* One event of each sort, whoever else would have it. */
+	if (async) {
 		event.id.generation = ++vm->last_generation;
-		event.subscription = sub->id;
+		event.subscription = async->id;
 		raise_async(vm, &event);
 	}
 	if (!sync)
