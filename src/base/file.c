@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -12,6 +13,9 @@
 
 /* One pread of more than this is cut short by Linux. */
 #define FILE_CHUNK ((size_t)1 << 30)
+
+/* Of the 1024 that Linux takes: more gain next to nothing. */
+#define FILE_VECTOR 64
 
 enum mvmi_status
 file_open(struct file *f, const char *path, struct mvmi_error *err)
@@ -70,6 +74,50 @@ enum mvmi_status file_read_at(const struct file *f, uint64_t off,
 		off += (uint64_t)n;
 	}
 	return MVMI_OK;
+}
+
+/** One system call; false unless it read all of it, which is *ret_len. */
+static bool
+read_vector(const struct file *f, uint64_t off, const struct mvmi_span *dsts,
+	    size_t count, uint64_t *ret_len)
+{
+	struct iovec iov[FILE_VECTOR];
+	uint64_t len = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < count; i++) {
+		iov[i] = (struct iovec){ dsts[i].ptr, dsts[i].len };
+		len += dsts[i].len;
+	}
+	if (off > INT64_MAX)
+		return false;
+	n = preadv(f->fd, iov, (int)count, (off_t)off);
+	*ret_len = len;
+	return n >= 0 && (uint64_t)n == len;
+}
+
+enum mvmi_status
+file_readv_at(const struct file *f, uint64_t off, const struct mvmi_span *dsts,
+	      size_t count, struct mvmi_error *err)
+{
+	enum mvmi_status status = MVMI_OK;
+	uint64_t len;
+	size_t i = 0;
+
+	while (status == MVMI_OK && i < count) {
+		size_t n = MIN(count - i, FILE_VECTOR);
+
+		if (read_vector(f, off, dsts + i, n, &len)) {
+			off += len;
+			i += n;
+			continue;
+		}
+		/* Cut short, interrupted or in error: the simple way says. */
+		status = file_read_at(f, off, dsts[i], err);
+		off += dsts[i].len;
+		i++;
+	}
+	return status;
 }
 
 enum mvmi_extent_kind

@@ -42,6 +42,24 @@ static void a_read_past_the_end_says_how_much_is_missing(void)
 	file_close(&f);
 }
 
+static void one_run_goes_to_many_places(void)
+{
+	struct file f = make(300, 96);
+	static uint8_t got[100][3];
+	struct mvmi_span dsts[100];
+	struct mvmi_error err;
+
+	for (size_t i = 0; i < 100; i++)
+		dsts[i] = (struct mvmi_span){ got[i], sizeof(got[i]) };
+	CHECK(file_readv_at(&f, 0, dsts, 100, NULL) == MVMI_OK);
+	CHECK(memcmp(got[32], "dat", 3) == 0 && got[33][0] == 'a');
+	CHECK(file_readv_at(&f, 192, dsts, 36, NULL) == MVMI_OK);
+	CHECK(file_readv_at(&f, 192, dsts, 37, &err) == MVMI_ERR_CORRUPT);
+	CHECK(strstr(err.msg, "offset 0x12c, 3 bytes early"));
+	CHECK(file_readv_at(&f, 0, dsts, 0, NULL) == MVMI_OK);
+	file_close(&f);
+}
+
 static void an_offset_beyond_off_t_is_refused(void)
 {
 	struct file f = make(8, 4);
@@ -92,6 +110,6 @@ static void closing_twice_is_harmless(void)
 }
 
 TESTS(T(a_read_past_the_end_says_how_much_is_missing),
-      T(an_offset_beyond_off_t_is_refused), T(a_hole_is_told_from_data),
-      T(a_directory_is_not_a_file), T(a_missing_file_is_named),
-      T(closing_twice_is_harmless))
+      T(one_run_goes_to_many_places), T(an_offset_beyond_off_t_is_refused),
+      T(a_hole_is_told_from_data), T(a_directory_is_not_a_file),
+      T(a_missing_file_is_named), T(closing_twice_is_harmless))
