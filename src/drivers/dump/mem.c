@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "base/util.h"
 
+/* Elements that are read at once. */
+#define DUMP_RUN_MAX 64
+
 static struct dump *dump_of(struct mvmi_conn *conn)
 {
 	return container_of(conn, struct dump, conn);
@@ -106,15 +109,77 @@ read_op(const struct dump *dump, struct mvmi_mem_op *op, struct mvmi_error *err)
 	return MVMI_OK;
 }
 
+/** Where an element begins in the file, if one segment's bytes hold it all. */
+static bool find_in_file(const struct dump *dump, const struct mvmi_mem_op *op,
+			 uint64_t *ret)
+{
+	uint64_t next;
+	const struct dump_segment *segment =
+		image_find(&dump->image, op->gpa.val, &next);
+	uint64_t at;
+
+	if (!segment)
+		return false;
+	at = op->gpa.val - segment->start;
+	if (at > segment->file_len || op->dst.len > segment->file_len - at)
+		return false;
+	*ret = segment->off + at;
+	return true;
+}
+
+/** Gather the elements from the first on that follow each other in the file. */
+static size_t
+gather_run(const struct dump *dump, const struct mvmi_mem_op *ops, size_t count,
+	   struct mvmi_span *dsts, uint64_t *ret_off)
+{
+	uint64_t end = 0;
+	uint64_t off;
+	size_t n;
+
+	for (n = 0; n < MIN(count, DUMP_RUN_MAX); n++) {
+		if (!find_in_file(dump, &ops[n], &off) || (n && off != end))
+			break;
+		if (n == 0)
+			*ret_off = off;
+		dsts[n] = ops[n].dst;
+		end = off + ops[n].dst.len;
+	}
+	return n;
+}
+
+/** Read as many elements as go together; *ret is how many. */
+static enum mvmi_status
+read_run(const struct dump *dump, struct mvmi_mem_op *ops, size_t count,
+	 size_t *ret, struct mvmi_error *err)
+{
+	struct mvmi_span dsts[DUMP_RUN_MAX];
+	enum mvmi_status status;
+	uint64_t off = 0;
+	size_t n = gather_run(dump, ops, count, dsts, &off);
+
+	*ret = MAX(n, 1);
+	if (n == 0)
+		return read_op(dump, &ops[0], err);
+	status = file_readv_at(&dump->file, off, dsts, n, err);
+	if (status != MVMI_OK)
+		return fail_context(err, status, "reading the dump");
+	for (size_t i = 0; i < n; i++) {
+		ops[i].done = ops[i].dst.len;
+		ops[i].status = MVMI_OK;
+	}
+	return MVMI_OK;
+}
+
 static enum mvmi_status
 dump_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops, size_t count,
 	   struct mvmi_error *err)
 {
 	const struct dump *dump = dump_of(conn);
 	enum mvmi_status status = MVMI_OK;
+	size_t n;
 
-	for (size_t i = 0; status == MVMI_OK && i < count; i++)
-		status = read_op(dump, &ops[i], err);
+	for (size_t i = 0; status == MVMI_OK && i < count; i += n)
+		status = read_run(dump, ops + i, count - i, &n, err);
 	return status;
 }
 
