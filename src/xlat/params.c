@@ -40,6 +40,34 @@ need(const struct mvmi_regs *regs, enum mvmi_reg reg, struct mvmi_error *err)
 		    mvmi_reg_name(reg));
 }
 
+/**
+ * Whether other registers prove long mode, where EFER is not known: a QEMU
+ * dump has none. Bases above 4 GiB can be loaded in 64-bit mode only.
+ */
+static bool proves_long_mode(const struct mvmi_regs *regs)
+{
+	if (mvmi_regset_has(regs->valid, MVMI_REG_CS) &&
+	    (regs->x86.seg[MVMI_SEG_CS].attributes & MVMI_SEGMENT_LONG))
+		return true;
+	return (mvmi_regset_has(regs->valid, MVMI_REG_IDTR) &&
+		regs->x86.idtr.base > UINT32_MAX) ||
+	       (mvmi_regset_has(regs->valid, MVMI_REG_GDTR) &&
+		regs->x86.gdtr.base > UINT32_MAX);
+}
+
+/** EFER, or what is certain of it; NX is taken for granted in long mode. */
+static enum mvmi_status
+efer_of(const struct mvmi_regs *regs, uint64_t *ret, struct mvmi_error *err)
+{
+	if (!mvmi_regset_has(regs->valid, MVMI_REG_EFER) &&
+	    proves_long_mode(regs)) {
+		*ret = EFER_LMA | EFER_NXE;
+		return MVMI_OK;
+	}
+	*ret = regs->x86.efer;
+	return need(regs, MVMI_REG_EFER, err);
+}
+
 /** The mode, given that paging is on. */
 static enum mvmi_paging mode_of(uint64_t cr4, uint64_t efer)
 {
@@ -64,10 +92,8 @@ mvmi_space_params_of_regs(const struct mvmi_regs *regs,
 		if (status == MVMI_OK)
 			status = need(regs, MVMI_REG_CR4, err);
 		/* Without PAE no bit of EFER matters. */
-		if (status == MVMI_OK && (regs->x86.cr4 & CR4_PAE)) {
-			status = need(regs, MVMI_REG_EFER, err);
-			efer = regs->x86.efer;
-		}
+		if (status == MVMI_OK && (regs->x86.cr4 & CR4_PAE))
+			status = efer_of(regs, &efer, err);
 		params.paging = mode_of(regs->x86.cr4, efer);
 		params.root = regs->x86.cr3;
 		params.pse = (regs->x86.cr4 & CR4_PSE) != 0;
