@@ -37,7 +37,9 @@ static void walk_table(const struct command *command,
 			option = outer[--depth];
 		} else if ((option->argInfo & POPT_ARG_MASK) !=
 			   POPT_ARG_INCLUDE_TABLE) {
-			fn(command, option++);
+			if (!(option->argInfo & POPT_ARGFLAG_DOC_HIDDEN))
+				fn(command, option);
+			option++;
 		} else if (depth < DEPTH_MAX) {
 			outer[depth++] = option + 1;
 			option = option->arg;

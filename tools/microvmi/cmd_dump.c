@@ -20,7 +20,7 @@ static int quiesce;
 static int compress;
 static const char *compression;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
 	{ "output", 'o', POPT_ARG_STRING, &output_path, 0,
 	  "write this file; one of that name is replaced", "FILE" },
 	{ "format", 'f', POPT_ARG_STRING, &format_name, 0,
@@ -30,9 +30,11 @@ static const struct poptOption options[] = {
 	  "let the VM run meanwhile: pages of different moments", NULL },
 	{ "quiesce", 'q', POPT_ARG_NONE, &quiesce, 0,
 	  "drain devices too, so that none writes memory meanwhile", NULL },
-	{ NULL, 'z', POPT_ARG_NONE, &compress, 0, "compress by zstd", NULL },
+	{ NULL, 'z', POPT_ARG_NONE | POPT_ARGFLAG_DOC_HIDDEN, &compress, 0,
+	  NULL, NULL },
 	{ "compress", '\0', POPT_ARG_STRING | POPT_ARGFLAG_OPTIONAL,
-	  &compression, COMMAND_OPTION_SEEN, "compress by zstd", "zstd" },
+	  &compression, COMMAND_OPTION_SEEN, "compress by zstd; or -z",
+	  "zstd" },
 	POPT_TABLEEND,
 };
 

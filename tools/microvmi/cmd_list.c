@@ -12,7 +12,7 @@
 
 static int targets_only;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
 	{ "targets", '\0', POPT_ARG_NONE, &targets_only, 0,
 	  "print only targets that can be opened, one a line", NULL },
 	POPT_TABLEEND,

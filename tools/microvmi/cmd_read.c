@@ -23,13 +23,12 @@
 static int raw;
 static int zero;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
 	{ "raw", 'r', POPT_ARG_NONE, &raw, 0,
 	  "write the bytes themselves to stdout", NULL },
 	{ "zero", 'z', POPT_ARG_NONE, &zero, 0,
 	  "read zeros where there is no memory", NULL },
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)(uintptr_t)source_options,
-	  0, NULL, NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, source_options, 0, NULL, NULL },
 	POPT_TABLEEND,
 };
 
@@ -58,7 +57,9 @@ static void print_row(uint64_t addr, int width, struct mvmi_bytes row)
 	for (size_t i = 0; i < row.len; i++) {
 		bool plain = row.ptr[i] >= ' ' && row.ptr[i] < 0x7f;
 
-		text[i] = plain ? (char)row.ptr[i] : '.';
+		text[i] = '.';
+		if (plain)
+			text[i] = (char)row.ptr[i];
 	}
 	text[row.len] = '\0';
 	(void)printf(" |%s|\n", text);
@@ -200,11 +201,11 @@ const struct command cmd_read = {
 	.operands_min = 3,
 	.operands_max = 3,
 	.summary = "read memory, physical or virtual",
-	.details =
-		"Prints LEN bytes at the guest-physical address ADDR, in "
-		"hexadecimal and ASCII.\nNumbers are decimal, or hexadecimal "
-		"after 0x; LEN may end in K, M, G or T.\nA byte that is not "
-		"there ends the output with an error that names it.\n",
+	.details = "Prints LEN bytes at the guest-physical address ADDR, or at "
+		   "the virtual one with\n--virt, in hexadecimal and "
+		   "ASCII.\nNumbers are decimal, or hexadecimal "
+		   "after 0x; LEN may end in K, M, G or T.\nA byte that is not "
+		   "there ends the output with an error that names it.\n",
 	.examples = "  microvmi read /run/vm.qmp 0x1000 256\n"
 		    "  microvmi read mem.elf 0 16M --raw --zero > low.bin\n"
 		    "  microvmi read /run/vm.qmp --virt 0xffffffff81000000 64\n"

@@ -15,7 +15,7 @@
 static const char *vcpu_text;
 static const char **assignments;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
 	{ "vcpu", 'c', POPT_ARG_STRING, &vcpu_text, 0, "only this vCPU", "N" },
 	{ "set", 's', POPT_ARG_ARGV, &assignments, 0,
 	  "first write a register; may be given several times", "NAME=VALUE" },

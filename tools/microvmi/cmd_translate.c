@@ -12,9 +12,9 @@
 #include "source.h"
 #include "target.h"
 
-static const struct poptOption options[] = {
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE,
-	  (void *)(uintptr_t)source_space_options, 0, NULL, NULL },
+static struct poptOption options[] = {
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, source_space_options, 0, NULL,
+	  NULL },
 	POPT_TABLEEND,
 };
 

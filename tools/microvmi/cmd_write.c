@@ -21,15 +21,14 @@ static const char *file_path;
 static const char *string_text;
 static int data_only;
 
-static const struct poptOption options[] = {
+static struct poptOption options[] = {
 	{ "file", 'f', POPT_ARG_STRING, &file_path, 0,
 	  "write what is in this file; - is stdin", "FILE" },
 	{ "string", 's', POPT_ARG_STRING, &string_text, 0,
 	  "write this text, without a NUL at its end", "TEXT" },
 	{ "data-only", 'd', POPT_ARG_NONE, &data_only, 0,
 	  "it is enough that data reads see it: not for code", NULL },
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, (void *)(uintptr_t)source_options,
-	  0, NULL, NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, source_options, 0, NULL, NULL },
 	POPT_TABLEEND,
 };
 
@@ -118,11 +117,11 @@ static int read_file(struct mvmi_span *ret)
 
 static int copy_string(struct mvmi_span *ret)
 {
-	char *copy = strdup(string_text);
-
-	if (!copy)
+	ret->len = strlen(string_text);
+	ret->ptr = malloc(ret->len + 1);
+	if (!ret->ptr)
 		diag_no_memory();
-	*ret = (struct mvmi_span){ (uint8_t *)copy, strlen(copy) };
+	memcpy(ret->ptr, string_text, ret->len);
 	return EXIT_OK;
 }
 

@@ -17,7 +17,7 @@ struct command {
 	const char *details;  /**< paragraphs, for `--help` */
 	const char *examples; /**< lines, for `--help` */
 	/** Of the command alone; --json and --help are added where it is run. */
-	const struct poptOption *options;
+	struct poptOption *options; /**< popt wants it writable */
 	/**
 	 * Called for each option whose val is COMMAND_OPTION_SEEN, after its
 	 * argument was stored. NULL where there is none.
@@ -43,6 +43,6 @@ void command_print_help(const struct command *command);
 extern int command_json;
 
 /** Options that every command has; completion shows them too. */
-extern const struct poptOption command_common_options[];
+extern struct poptOption command_common_options[];
 
 #endif /* MICROVMI_TOOL_COMMAND_H */

@@ -42,6 +42,6 @@ int diag_error(const struct mvmi_error *err, const char *fmt, ...)
 void diag_hint(const char *fmt, ...) MVMI_PRINTF(1, 2);
 
 /** There is no memory left for so small a thing: say so and exit. */
-_Noreturn void diag_no_memory(void);
+void diag_no_memory(void) __attribute__((noreturn));
 
 #endif /* MICROVMI_TOOL_DIAG_H */

@@ -12,7 +12,7 @@
 
 int command_json;
 
-const struct poptOption command_common_options[] = {
+struct poptOption command_common_options[] = {
 	{ "json", 'j', POPT_ARG_NONE, &command_json, 0,
 	  "print one JSON document", NULL },
 	{ "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this help", NULL },
@@ -88,22 +88,12 @@ make_context(const struct command *command, int argc, const char **argv)
 
 	if (command->options)
 		table[n++] = (struct poptOption){
-			NULL,
-			'\0',
-			POPT_ARG_INCLUDE_TABLE,
-			(void *)(uintptr_t)command->options,
-			0,
-			NULL,
-			NULL,
+			NULL, '\0', POPT_ARG_INCLUDE_TABLE, command->options, 0,
+			NULL, NULL,
 		};
 	table[n++] = (struct poptOption){
-		NULL,
-		'\0',
-		POPT_ARG_INCLUDE_TABLE,
-		(void *)(uintptr_t)command_common_options,
-		0,
-		NULL,
-		NULL,
+		NULL, '\0', POPT_ARG_INCLUDE_TABLE, command_common_options, 0,
+		NULL, NULL,
 	};
 	table[n] = end;
 	context = poptGetContext(NULL, argc, argv, table, 0);

@@ -10,17 +10,15 @@
 
 #define VECTORS 16
 
-static bool has(const struct mvmi_regs *regs, enum mvmi_reg reg)
+static bool has(struct mvmi_regs *regs, enum mvmi_reg reg)
 {
 	return mvmi_regset_has(regs->valid, reg);
 }
 
-/** mvmi_regs_scalar() for reading: it takes and gives no const. */
-static bool
-scalar(const struct mvmi_regs *regs, enum mvmi_reg reg, uint64_t *ret)
+/** The value of any register of at most eight bytes. */
+static bool scalar(struct mvmi_regs *regs, enum mvmi_reg reg, uint64_t *ret)
 {
-	struct mvmi_regs *mutable = (struct mvmi_regs *)(uintptr_t)regs;
-	const uint64_t *value = mvmi_regs_scalar(mutable, reg);
+	const uint64_t *value = mvmi_regs_scalar(regs, reg);
 
 	if (reg == MVMI_REG_MXCSR)
 		*ret = regs->x86.mxcsr;
@@ -38,7 +36,7 @@ segment_of(struct mvmi_regs *regs, enum mvmi_reg reg)
 }
 
 /** Both halves of a YMM register, low first. */
-static void ymm_of(const struct mvmi_regs *regs, size_t i, uint8_t ret[32])
+static void ymm_of(struct mvmi_regs *regs, size_t i, uint8_t ret[32])
 {
 	memcpy(ret, regs->x86.xmm[i], 16);
 	memcpy(ret + 16, regs->x86.ymm_high[i], 16);
@@ -84,7 +82,7 @@ static json_t *x87_json(const struct mvmi_x87 *x87)
 	return object;
 }
 
-static json_t *vectors_json(const struct mvmi_regs *regs, bool wide)
+static json_t *vectors_json(struct mvmi_regs *regs, bool wide)
 {
 	json_t *array = json_array();
 
@@ -98,7 +96,7 @@ static json_t *vectors_json(const struct mvmi_regs *regs, bool wide)
 	return array;
 }
 
-static json_t *reg_json(const struct mvmi_regs *regs, enum mvmi_reg reg)
+static json_t *reg_json(struct mvmi_regs *regs, enum mvmi_reg reg)
 {
 	uint64_t value;
 
@@ -116,13 +114,13 @@ static json_t *reg_json(const struct mvmi_regs *regs, enum mvmi_reg reg)
 }
 
 /** A YMM register is whole or unknown: its upper half alone misleads. */
-static bool is_shown(const struct mvmi_regs *regs, enum mvmi_reg reg)
+static bool is_shown(struct mvmi_regs *regs, enum mvmi_reg reg)
 {
 	return has(regs, reg) &&
 	       (reg != MVMI_REG_YMM || has(regs, MVMI_REG_XMM));
 }
 
-json_t *regfile_json(const struct mvmi_regs *regs, unsigned vcpu)
+json_t *regfile_json(struct mvmi_regs *regs, unsigned vcpu)
 {
 	json_t *document = json_object();
 	json_t *registers = json_object();
@@ -146,8 +144,7 @@ json_t *regfile_json(const struct mvmi_regs *regs, unsigned vcpu)
 /* ---- text -------------------------------------------------------------- */
 
 /** Scalars from first to last, as many a line as the screen holds. */
-static void
-print_scalars(const struct mvmi_regs *regs, unsigned first, unsigned last)
+static void print_scalars(struct mvmi_regs *regs, unsigned first, unsigned last)
 {
 	unsigned column = 0;
 
@@ -157,8 +154,8 @@ print_scalars(const struct mvmi_regs *regs, unsigned first, unsigned last)
 
 		if (!has(regs, reg) || !scalar(regs, reg, &value))
 			continue;
-		(void)printf("%s%-14s 0x%016" PRIx64, column ? "  " : "  ",
-			     mvmi_reg_name(reg), value);
+		(void)printf("  %-14s 0x%016" PRIx64, mvmi_reg_name(reg),
+			     value);
 		column = (column + 1) % 2;
 		if (column == 0)
 			(void)putchar('\n');
@@ -167,7 +164,7 @@ print_scalars(const struct mvmi_regs *regs, unsigned first, unsigned last)
 		(void)putchar('\n');
 }
 
-static void print_segments(const struct mvmi_regs *regs)
+static void print_segments(struct mvmi_regs *regs)
 {
 	for (unsigned i = MVMI_REG_ES; i <= MVMI_REG_TR; i++) {
 		const struct mvmi_segment *seg =
@@ -229,7 +226,7 @@ static void print_x87(const struct mvmi_x87 *x87)
 	print_zeros("st", shown, 8);
 }
 
-static void print_vectors(const struct mvmi_regs *regs)
+static void print_vectors(struct mvmi_regs *regs)
 {
 	bool wide = has(regs, MVMI_REG_YMM);
 	const char *name = wide ? "ymm" : "xmm";
@@ -245,7 +242,7 @@ static void print_vectors(const struct mvmi_regs *regs)
 	print_zeros(name, shown, VECTORS);
 }
 
-static void print_unknown(const struct mvmi_regs *regs)
+static void print_unknown(struct mvmi_regs *regs)
 {
 	bool first = true;
 
@@ -260,7 +257,7 @@ static void print_unknown(const struct mvmi_regs *regs)
 		(void)putchar('\n');
 }
 
-void regfile_print(const struct mvmi_regs *regs, unsigned vcpu)
+void regfile_print(struct mvmi_regs *regs, unsigned vcpu)
 {
 	(void)printf("vCPU %u\n", vcpu);
 	print_scalars(regs, MVMI_REG_RAX, MVMI_REG_RFLAGS);

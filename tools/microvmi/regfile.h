@@ -6,10 +6,10 @@
 #include <jansson.h>
 #include <microvmi/vcpu.h>
 
-void regfile_print(const struct mvmi_regs *regs, unsigned vcpu);
+void regfile_print(struct mvmi_regs *regs, unsigned vcpu);
 
 /** {vcpu, registers: {…}, unknown: [names]} */
-json_t *regfile_json(const struct mvmi_regs *regs, unsigned vcpu);
+json_t *regfile_json(struct mvmi_regs *regs, unsigned vcpu);
 
 /**
  * Change a register and mark it dirty.

@@ -101,7 +101,7 @@ int sink_open(struct sink *sink, const char *path, bool compress)
 		diag_no_memory();
 	sink->fd = mkstemp(sink->partial);
 	if (sink->fd < 0) {
-		int code = diag_sys("cannot create %s", sink->partial);
+		int code = diag_sys("cannot create %s", path);
 
 		free(sink->partial);
 		sink->partial = NULL;

@@ -11,7 +11,7 @@ static const char *root_text;
 static const char *vcpu_text;
 static const char *paging_text;
 
-const struct poptOption source_space_options[] = {
+struct poptOption source_space_options[] = {
 	{ "root", '\0', POPT_ARG_STRING, &root_text, 0,
 	  "through the page tables at this physical address", "CR3" },
 	{ "vcpu", 'c', POPT_ARG_STRING, &vcpu_text, 0,
@@ -22,11 +22,11 @@ const struct poptOption source_space_options[] = {
 	POPT_TABLEEND,
 };
 
-const struct poptOption source_options[] = {
+struct poptOption source_options[] = {
 	{ "virt", 'v', POPT_ARG_NONE, &virt_given, 0,
 	  "ADDR is virtual; --root and --vcpu imply it", NULL },
-	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE,
-	  (void *)(uintptr_t)source_space_options, 0, NULL, NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, source_space_options, 0, NULL,
+	  NULL },
 	POPT_TABLEEND,
 };
 
@@ -62,7 +62,7 @@ static int parse_vcpu(struct mvmi_vm *vm, unsigned *ret)
 /** The space that a vCPU's registers say. */
 static int params_of_vcpu(struct mvmi_vm *vm, struct mvmi_space_params *ret)
 {
-	unsigned groups = MVMI_REGS_CONTROL;
+	unsigned groups = MVMI_REGS_CONTROL | MVMI_REGS_SEGMENT;
 	struct mvmi_regs regs = mvmi_regs_empty();
 	struct mvmi_error err;
 	unsigned vcpu = 0;

@@ -9,9 +9,9 @@
 #include <popt.h>
 
 /** --virt, and what says in which space; for commands that take ADDR. */
-extern const struct poptOption source_options[];
+extern struct poptOption source_options[];
 /** Only what says in which space; for commands where ADDR is virtual. */
-extern const struct poptOption source_space_options[];
+extern struct poptOption source_space_options[];
 
 struct source {
 	struct mvmi_vm *vm;	  /**< borrowed */
