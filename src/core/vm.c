@@ -41,7 +41,7 @@ uint64_t vm_epoch(struct mvmi_vm *vm)
 	return vm->epoch;
 }
 
-enum mvmi_status vm_settle(struct mvmi_vm *vm, enum mvmi_status status)
+enum mvmi_status vm_take_in(struct mvmi_vm *vm, enum mvmi_status status)
 {
 	if (status == MVMI_ERR_GONE)
 		vm->gone = true;
@@ -53,23 +53,20 @@ enum mvmi_status vm_settle(struct mvmi_vm *vm, enum mvmi_status status)
 	return status;
 }
 
-static enum mvmi_status poll_driver(struct mvmi_vm *vm, struct mvmi_error *err)
-{
-	if (!vm->conn->driver->poll)
-		return MVMI_OK;
-	return vm_settle(vm, vm->conn->driver->poll(vm->conn, err));
-}
-
 enum mvmi_status vm_poll(struct mvmi_vm *vm, struct mvmi_error *err)
 {
-	uint64_t now = clock_coarse_ms();
+	uint64_t now;
 
+	vm->reads_unpolled = 0;
 	if (vm->gone)
 		return fail(err, MVMI_ERR_GONE, "the VM has ended");
+	if (!vm->conn->driver->poll)
+		return MVMI_OK;
+	now = clock_coarse_ms();
 	if (now - vm->polled_ms < VM_POLL_INTERVAL_MS)
 		return MVMI_OK;
 	vm->polled_ms = now;
-	return poll_driver(vm, err);
+	return vm_settle(vm, vm->conn->driver->poll(vm->conn, err));
 }
 
 static struct mvmi_open_args open_args(const struct mvmi_vm_options *options)

@@ -8,7 +8,7 @@
 
 #include <microvmi/driver.h>
 
-#define vm_settle    mvmi__vm_settle
+#define vm_take_in   mvmi__vm_take_in
 #define vm_poll	     mvmi__vm_poll
 #define vm_epoch     mvmi__vm_epoch
 #define vm_new_epoch mvmi__vm_new_epoch
@@ -32,10 +32,11 @@ struct mvmi_vm {
 	bool read_only;
 	unsigned hold_count;
 	unsigned pin_count;
-	uint64_t epoch;	      /**< see vm_epoch() */
-	uint64_t incarnation; /**< of conn, when it was last looked at */
-	uint64_t polled_ms;   /**< when the driver was last asked */
-	bool gone;	      /**< the VM ended; every call says so */
+	uint64_t epoch;		 /**< see vm_epoch() */
+	uint64_t incarnation;	 /**< of conn, when it was last looked at */
+	uint64_t polled_ms;	 /**< when the driver was last asked */
+	unsigned reads_unpolled; /**< by the driver, since the last vm_poll() */
+	bool gone;		 /**< the VM ended; every call says so */
 
 	/* Borrowed from the driver until the incarnation changes. */
 	const struct mvmi_window *windows;
@@ -50,13 +51,22 @@ struct mvmi_vm {
 	struct pending_event *pending;
 };
 
+/** What vm_settle() does where there is something to do. */
+enum mvmi_status vm_take_in(struct mvmi_vm *vm, enum mvmi_status status);
+
 /**
  * Take in what a driver call did besides: a new incarnation voids windows and
  * epoch, GONE is remembered. Call it after every driver call that can fail.
  *
  * @return status, so that callers can `return` it.
  */
-enum mvmi_status vm_settle(struct mvmi_vm *vm, enum mvmi_status status);
+static inline enum mvmi_status
+vm_settle(struct mvmi_vm *vm, enum mvmi_status status)
+{
+	if (status == MVMI_ERR_GONE || vm->incarnation != vm->conn->incarnation)
+		return vm_take_in(vm, status);
+	return status;
+}
 
 /** Ask the driver whether the VM lives, if that was not done just now. */
 enum mvmi_status vm_poll(struct mvmi_vm *vm, struct mvmi_error *err);
