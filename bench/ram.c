@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -49,8 +50,9 @@ enum mvmi_status ram_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops,
 
 	(void)err;
 	for (size_t i = 0; i < count; i++) {
-		ssize_t n = pread(ram->fd, ops[i].dst.ptr, ops[i].dst.len,
-				  (off_t)ops[i].gpa.val);
+		struct iovec to = { ops[i].dst.ptr, ops[i].dst.len };
+		struct iovec from = { ram->host + ops[i].gpa.val, to.iov_len };
+		ssize_t n = process_vm_readv(ram->pid, &to, 1, &from, 1, 0);
 
 		ops[i].done = n > 0 ? (size_t)n : 0;
 		ops[i].status = ops[i].done == ops[i].dst.len ? MVMI_OK
@@ -129,6 +131,7 @@ ram_connect(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 	if (ram->host == MAP_FAILED || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK))
 		bench_die("ram", "cannot map and seal a memfd");
 	ram->fd = fd;
+	ram->pid = getpid();
 	ram->len = ram_len_next;
 	ram->window =
 		(struct mvmi_window){ .len = ram->len, .host = ram->host };
