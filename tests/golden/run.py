@@ -5,9 +5,9 @@
 
 A case is a file cases/NAME.expect: lines that begin with "$ " are commands,
 run by sh in a scratch directory that holds the inputs which inputs.py makes;
-what follows each is its output. There "! " marks a line on stderr and "= N"
-the exit code, where it is not 0. --update writes what came as expected.
-Prints TAP.
+$MANUAL is the manual page's file. What follows a command is its output: there
+"! " marks a line on stderr, and "= N" the exit code where it is not 0.
+--update writes what came as expected. Prints TAP.
 """
 import argparse
 import os
@@ -72,6 +72,7 @@ def main():
     environment = {
         'PATH': build + os.pathsep + os.path.join(build, 'examples') +
                 os.pathsep + os.environ['PATH'],
+        'MANUAL': os.path.join(HERE, '..', '..', 'docs', 'microvmi.1'),
         'LC_ALL': 'C', 'HOME': '/nonexistent',
         'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', ''),
     }
