@@ -737,6 +737,25 @@ static void compare_vcpu(struct mvmi_vm *vm, unsigned vcpu, const char *name,
 	compare_segments(text, &regs);
 }
 
+static void the_paging_mode_is_known_without_efer(void)
+{
+	struct mvmi_space_params params = { .size = sizeof(params) };
+	struct mvmi_regs regs = mvmi_regs_empty();
+	struct mvmi_vm *vm = open_trimmed("tiny.head", 0x240498, NULL, 0);
+
+	CHECK(mvmi_vcpu_get_regs(vm, 0, MVMI_REGS_ALL, &regs, NULL) == MVMI_OK);
+	CHECK(!mvmi_regset_has(regs.valid, MVMI_REG_EFER));
+	CHECK(mvmi_space_params_of_regs(&regs, &params, NULL) == MVMI_OK);
+	CHECK(params.paging == MVMI_PAGING_4LEVEL && params.nxe);
+	CHECK(params.root == 0x130000);
+	/* Compatibility mode under a 64-bit kernel: its GDT is high. */
+	regs.x86.seg[MVMI_SEG_CS].attributes &= ~MVMI_SEGMENT_LONG;
+	regs.x86.gdtr.base = 0xfffffe0000001000;
+	CHECK(mvmi_space_params_of_regs(&regs, &params, NULL) == MVMI_OK);
+	CHECK(params.paging == MVMI_PAGING_4LEVEL);
+	mvmi_vm_close(vm);
+}
+
 static void registers_of_a_long_mode_guest_are_qemus_own(void)
 {
 	struct mvmi_vm_info info = { .size = sizeof(info) };
@@ -786,5 +805,6 @@ TESTS(T(segments_are_sorted_and_have_zero_tails), T(cores_of_32_bit_are_read),
       T(unknown_notes_are_skipped), T(lying_notes_are_corrupt),
       T(a_qemu_note_that_lies_about_its_size_is_corrupt),
       T(notes_too_long_to_be_true_are_refused),
+      T(the_paging_mode_is_known_without_efer),
       T(registers_of_a_long_mode_guest_are_qemus_own),
       T(registers_of_real_and_protected_mode_are_qemus_own))
