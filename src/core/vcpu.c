@@ -105,7 +105,7 @@ mvmi_vcpu_get_regs(struct mvmi_vm *vm, unsigned vcpu, unsigned groups,
 {
 	struct mvmi_regs regs = mvmi_regs_empty();
 	enum mvmi_status status;
-	bool release;
+	bool release = false;
 	size_t size;
 
 	assert(ret->size >= sizeof(size_t));
@@ -151,7 +151,7 @@ mvmi_vcpu_set_regs(struct mvmi_vm *vm, unsigned vcpu,
 		   const struct mvmi_regs *regs, struct mvmi_error *err)
 {
 	enum mvmi_status status = check_writable(vm, regs, err);
-	bool release;
+	bool release = false;
 
 	if (status != MVMI_OK || mvmi_regset_is_empty(regs->dirty))
 		return status;
