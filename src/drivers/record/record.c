@@ -184,7 +184,7 @@ record_header(struct record *rec, struct mvmi_error *err)
 
 static void record_free(struct record *rec)
 {
-	if (rec->fd >= 0)
+	if (rec->path && rec->fd >= 0)
 		(void)close(rec->fd);
 	recording_buf_fini(&rec->record);
 	recording_buf_fini(&rec->inputs);
@@ -192,28 +192,17 @@ static void record_free(struct record *rec)
 	free(rec);
 }
 
+/** Create the file. It must be a new one: a recording replaces nothing. */
 static enum mvmi_status
-record_create(const char *path, struct record **ret, struct mvmi_error *err)
+record_create(struct record *rec, const char *path, struct mvmi_error *err)
 {
-	struct record *rec = calloc(1, sizeof(*rec));
-	enum mvmi_status status = MVMI_OK;
-
-	if (!rec)
-		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
-	rec->path = strdup(path);
 	rec->fd = -1;
+	rec->path = strdup(path);
 	if (!rec->path)
-		status = fail(err, MVMI_ERR_NOMEM, "no memory for a path");
-	else
-		rec->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			       0600);
-	if (status == MVMI_OK && rec->fd < 0)
-		status = fail_sys(err, errno, "cannot create %s", path);
-	if (status != MVMI_OK) {
-		record_free(rec);
-		return status;
-	}
-	*ret = rec;
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a path");
+	rec->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (rec->fd < 0)
+		return fail_sys(err, errno, "cannot create %s", path);
 	return MVMI_OK;
 }
 
@@ -221,36 +210,40 @@ static enum mvmi_status
 record_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 	    struct mvmi_error *err)
 {
-	struct mvmi_conn *inner = NULL;
-	struct record *rec = NULL;
+	struct mvmi_conn *inner;
+	struct record *rec;
 	enum mvmi_status status;
 
 	if (!*args->where)
 		return fail(err, MVMI_ERR_INVALID,
 			    "say where to record: record:FILE?target=TARGET");
-	status = decorator_open_inner(args, &inner, err);
+	rec = calloc(1, sizeof(*rec));
+	if (!rec)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
+	status = decorator_open_inner(args, &rec->deco.inner, err);
 	if (status != MVMI_OK)
-		return status;
-	status = record_create(args->where, &rec, err);
+		goto err_rec;
+	inner = rec->deco.inner;
+	status = record_create(rec, args->where, err);
 	if (status != MVMI_OK)
 		goto err_inner;
 	rec->deco.conn.driver = &record_driver;
-	rec->deco.inner = inner;
 	rec->deco.handle = record_handle;
 	decorator_offer(&rec->deco,
 			decorator_tables(inner) & ~(uint32_t)MVMI_CAP_MAP);
 	decorator_follow(&rec->deco);
 	status = record_header(rec, err);
 	if (status != MVMI_OK)
-		goto err_record;
+		goto err_file;
 	*ret = &rec->deco.conn;
 	return MVMI_OK;
 
-err_record:
+err_file:
 	(void)unlink(rec->path);
-	record_free(rec);
 err_inner:
 	inner->driver->close(inner);
+err_rec:
+	record_free(rec);
 	return status;
 }
 
