@@ -150,7 +150,7 @@ static void an_event_reaches_all_that_match_under_their_own_token(void)
 	for (unsigned i = 1; i <= 2; i++) {
 		event = scripted_raise(MVMI_EVENT_CR3_WRITE, 0, 1);
 		event->fields = MVMI_FIELD_VALUE;
-		event->value = i * 0x1000;
+		event->value = UINT64_C(0x1000) * i;
 		CHECK(mvmi_vm_dispatch(vm, 0, NULL) == MVMI_OK);
 	}
 	CHECK(a.calls == 2 && b.calls == 1);
