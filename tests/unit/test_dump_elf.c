@@ -419,6 +419,8 @@ static void our_note_gives_every_register_and_wins(void)
 		    reg != MVMI_REG_FS_BASE && reg != MVMI_REG_GS_BASE)
 			CHECK(is(0, reg, 1000 + i));
 	}
+	/* A QEMU note beside ours doesn't say that QEMU ran the guest. */
+	CHECK(image.hypervisor[0] == '\0');
 	/* The segment's base counts. */
 	CHECK(is(0, MVMI_REG_FS_BASE, 0x7000 + MVMI_SEG_FS));
 	CHECK(is(0, MVMI_REG_GS_BASE, 0x7000 + MVMI_SEG_GS));

@@ -107,6 +107,7 @@ note_decode_own(struct mvmi_bytes desc, struct note_context *ctx,
 	uint64_t fs_base = 0;
 	uint64_t gs_base = 0;
 
+	ctx->is_own = true;
 	valid.bits[1] = cursor_u64le(&c);
 	if (!cursor_ok(&c))
 		return fail(err, MVMI_ERR_CORRUPT, "only %zu bytes", desc.len);

@@ -112,7 +112,8 @@ note_decode_qemu(struct mvmi_bytes desc, struct note_context *ctx,
 	/* Old QEMUs didn't write it. */
 	if (size >= desc.len - c.rest.len + 8)
 		take_scalar(&c, regs, MVMI_REG_KERNEL_GS_BASE);
-	(void)snprintf(ctx->image->hypervisor, sizeof(ctx->image->hypervisor),
-		       "QEMU");
+	if (!ctx->is_own)
+		(void)snprintf(ctx->image->hypervisor,
+			       sizeof(ctx->image->hypervisor), "QEMU");
 	return MVMI_OK;
 }

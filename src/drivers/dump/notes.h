@@ -48,8 +48,9 @@ void notes_fini(struct notes *notes);
 struct note_context {
 	struct dump_image *image;
 	uint16_t machine;
-	uint32_t vbox_format;  /**< of VBCPU, as VBCORE says; 0 without one */
-	unsigned vcpu;	       /**< in: how many of this kind came before */
+	uint32_t vbox_format; /**< of VBCPU, as VBCORE says; 0 without one */
+	bool is_own;   /**< we wrote it, so the QEMU notes are ours too */
+	unsigned vcpu; /**< in: how many of this kind came before */
 	struct mvmi_regs regs; /**< out; empty on entry */
 };
 
