@@ -230,8 +230,8 @@ def kvm_reason():
         with QemuGuest(kind='tiny', accel='kvm', timeout=10):
             return None
     except Failed as error:
-        return '/dev/kvm does not run a guest in long mode: %s' % (
-            str(error).strip().split('\n')[0][:120])
+        return '/dev/kvm does not run a guest in long mode (%s)' % (
+            str(error).split('\n')[0].rpartition(': ')[2])
 
 
 class QemuGuest:
