@@ -41,27 +41,27 @@ static uint64_t bare_low_len(const char *machine, uint64_t ram_len)
 	return 0;
 }
 
-/** Where the mapping is that is len bytes long, with its neighbours in kind. */
+/** Where the mapping is that is len bytes long, be it in several pieces. */
 static enum mvmi_status
 bare_find_ram(const struct proc_maps *maps, uint64_t len, uint64_t *ret,
 	      struct mvmi_error *err)
 {
 	size_t found = 0;
 
-	for (size_t i = 0; i < maps->count;) {
+	for (size_t i = 0; i < maps->count; i++) {
 		const struct proc_map *first = &maps->maps[i];
-		const struct proc_map *last = first;
+		uint64_t end = first->start;
 
-		for (i++; i < maps->count; i++) {
-			const struct proc_map *map = &maps->maps[i];
+		for (size_t k = i; k < maps->count; k++) {
+			const struct proc_map *map = &maps->maps[k];
 
-			if (map->start != last->end || !map->readable ||
-			    !first->readable || map->shared != first->shared ||
+			if (end - first->start >= len || map->start != end ||
+			    !map->readable || map->shared != first->shared ||
 			    map->inode != first->inode)
 				break;
-			last = map;
+			end = map->end;
 		}
-		if (first->readable && last->end - first->start == len) {
+		if (end - first->start == len) {
 			*ret = first->start;
 			found++;
 		}

@@ -207,6 +207,7 @@ void cmdline_parse(const char *text, size_t len, struct cmdline *ret)
 		if (!word)
 			break;
 		take_option(ret, before, word);
+		ret->has_gdb |= is_option(word, "s") || is_option(word, "gdb");
 		before = word;
 	}
 	/* A chardev may stand before the monitor that goes over it. */

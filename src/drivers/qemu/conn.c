@@ -194,6 +194,8 @@ qemu_attach(struct qemu_conn *q, const struct cmdline *c,
 		q->conn.traits = MVMI_TRAIT_NO_CONTROL;
 		q->conn.traits |= c->has_balloon ? MVMI_TRAIT_BALLOON : 0;
 		(void)snprintf(q->name, sizeof(q->name), "%s", c->name);
+		q->conn.traits |= MVMI_TRAIT_DATA_ONLY_WRITES;
+		q->conn.write = &qemu_write_ops;
 		status = qemu_bare(q, c, err);
 		q->conn.incarnation = 1;
 		return status;
@@ -206,6 +208,8 @@ qemu_attach(struct qemu_conn *q, const struct cmdline *c,
 	if (status != MVMI_OK)
 		return status;
 	q->conn.run = &qemu_run_ops;
+	if (!(q->conn.traits & MVMI_TRAIT_ENCRYPTED))
+		qemu_write_init(q, c->has_gdb);
 	if (!(q->conn.traits & MVMI_TRAIT_VFIO))
 		q->conn.quiesce = &qemu_quiesce_ops;
 	q->conn.incarnation = 1;
@@ -245,7 +249,7 @@ qemu_find_by_path(struct qemu_conn *q, const struct mvmi_open_args *args,
 		return status;
 	qemu_identify(q, args->where);
 	if (status == MVMI_OK)
-		return MVMI_OK;
+		return cmdline_read(q->pid, c, err);
 	if (q->pid == 0 || !cmdline_is_qemu(q->pid))
 		return fail_context(err, status, "%s", QEMU_MONITOR_ADVICE);
 	(void)snprintf(q->note, sizeof(q->note),
@@ -299,6 +303,7 @@ static struct qemu_conn *qemu_create(void)
 	q->conn.mem = &qemu_mem_ops;
 	q->pidfd = -1;
 	q->qmp.fd = -1;
+	q->stub.fd = -1;
 	q->ram.mem_fd = -1;
 	q->ram.pagemap_fd = -1;
 	return q;

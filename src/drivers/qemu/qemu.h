@@ -16,10 +16,13 @@
 #include "drivers/qemu/driver.h"
 #include "drivers/qemu/qmp.h"
 #include "drivers/qemu/ram.h"
+#include "drivers/qemu/stub.h"
 
 #define qemu_driver	 mvmi__qemu_driver
 #define qemu_refresh	 mvmi__qemu_refresh
 #define qemu_take_events mvmi__qemu_take_events
+#define qemu_write_ops	 mvmi__qemu_write_ops
+#define qemu_write_init	 mvmi__qemu_write_init
 #define qemu_run_ops	 mvmi__qemu_run_ops
 #define qemu_run_fini	 mvmi__qemu_run_fini
 #define qemu_run_events	 mvmi__qemu_run_events
@@ -52,6 +55,7 @@ struct qemu_conn {
 	struct qmp qmp;
 	struct ram ram;
 	struct qemu_run run;
+	struct stub stub;      /**< open at most for the length of a hold */
 	uint64_t refreshed_ms; /**< when the layout was last asked for */
 	uint64_t layout_hash;  /**< of the text it was made from */
 	bool kvm;
@@ -107,6 +111,16 @@ enum mvmi_status qemu_judge(struct qemu_conn *q, enum mvmi_status status,
 
 extern const struct mvmi_run_ops qemu_run_ops;
 extern const struct mvmi_quiesce_ops qemu_quiesce_ops;
+
+/** Memory alone, where there is no monitor: data-only. */
+extern const struct mvmi_write_ops qemu_write_ops;
+
+/**
+ * Offer writes to memory and, where it is free, to registers by the gdb stub.
+ *
+ * @param stub_taken  The command line asks for a stub of someone else's.
+ */
+void qemu_write_init(struct qemu_conn *q, bool stub_taken);
 
 /** Undo what hold() did, if anything, and dismiss the guardian. */
 void qemu_run_fini(struct qemu_conn *q);

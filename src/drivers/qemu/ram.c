@@ -690,26 +690,48 @@ static bool ram_is_rom(const struct ram *ram, uint64_t gpa)
 	return false;
 }
 
+bool ram_is_writable(struct ram *ram, uint64_t gpa, size_t len,
+		     uint64_t *ret_bad)
+{
+	while (len) {
+		const struct ram_part *part = ram_find(ram, gpa);
+		uint64_t n;
+
+		if (!part || part->gpa > gpa || ram_is_rom(ram, gpa)) {
+			*ret_bad = gpa;
+			return false;
+		}
+		n = MIN(len, part->len - (gpa - part->gpa));
+		gpa += n;
+		len -= n;
+	}
+	return true;
+}
+
 enum mvmi_status ram_write(struct ram *ram, mvmi_gpa gpa, struct mvmi_bytes src,
 			   struct mvmi_error *err)
 {
 	while (src.len) {
 		struct ram_part *part = ram_find(ram, gpa.val);
+		struct iovec local;
+		struct iovec remote;
 		uint64_t off;
 		ssize_t n;
 
 		if (!part || part->gpa > gpa.val || ram_is_rom(ram, gpa.val))
 			return fail_fault(err, gpa.val);
 		off = gpa.val - part->gpa;
-		n = pwrite(ram->mem_fd, src.ptr, MIN(src.len, part->len - off),
-			   (off_t)(part->hva + off));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0)
+		local = (struct iovec){ (uint8_t *)(uintptr_t)src.ptr,
+					MIN(src.len, part->len - off) };
+		remote = (struct iovec){ (void *)(uintptr_t)(part->hva + off),
+					 local.iov_len };
+		n = process_vm_writev((pid_t)ram->pid, &local, 1, &remote, 1,
+				      0);
+		if (n < 0 && errno == ESRCH)
 			return fail_gone(err);
-		if (n < 0)
-			return fail_sys(err, errno, "writing process %" PRId64,
-					ram->pid);
+		if (n <= 0)
+			return fail_sys(err, n < 0 ? errno : EFAULT,
+					"writing process %" PRId64, ram->pid);
 		src.ptr += n;
 		src.len -= (size_t)n;
 		gpa.val += (uint64_t)n;

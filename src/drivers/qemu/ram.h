@@ -9,13 +9,14 @@
 
 #include <microvmi/driver.h>
 
-#define ram_init   mvmi__ram_init
-#define ram_fini   mvmi__ram_fini
-#define ram_layout mvmi__ram_layout
-#define ram_readv  mvmi__ram_readv
-#define ram_extent mvmi__ram_extent
-#define ram_write  mvmi__ram_write
-#define ram_path   mvmi__ram_path
+#define ram_init	mvmi__ram_init
+#define ram_fini	mvmi__ram_fini
+#define ram_layout	mvmi__ram_layout
+#define ram_readv	mvmi__ram_readv
+#define ram_extent	mvmi__ram_extent
+#define ram_write	mvmi__ram_write
+#define ram_is_writable mvmi__ram_is_writable
+#define ram_path	mvmi__ram_path
 
 /** How the host keeps a part of the RAM. */
 enum ram_backing {
@@ -92,6 +93,9 @@ enum mvmi_status ram_extent(struct ram *ram, mvmi_gpa gpa,
 /** Write RAM through the process. FAULT past its end, and in ROM. */
 enum mvmi_status ram_write(struct ram *ram, mvmi_gpa gpa, struct mvmi_bytes src,
 			   struct mvmi_error *err);
+/** Is it RAM from gpa on? If not, *ret_bad is the first address that isn't. */
+bool ram_is_writable(struct ram *ram, uint64_t gpa, size_t len,
+		     uint64_t *ret_bad);
 /** How reads travel, for people. */
 const char *ram_path(const struct ram *ram);
 

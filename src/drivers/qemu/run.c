@@ -6,20 +6,26 @@
  * What can't be told: someone else who says `stop` under our hold changes
  * nothing and raises no event, and our release starts the VM.
  */
+#include <string.h>
+
 #include "base/error.h"
 #include "drivers/qemu/guardian.h"
 #include "drivers/qemu/qemu.h"
 
+/** A guest that sleeps (S3) counts as running: `stop` can end there too. */
 static enum mvmi_status
 qemu_query(struct qemu_conn *q, bool *ret_running, struct mvmi_error *err)
 {
+	const char *text;
 	json_t *value;
 	enum mvmi_status status =
 		qmp_call(&q->qmp, "query-status", NULL, &value, err);
 
 	if (status != MVMI_OK)
 		return status;
-	*ret_running = json_is_true(json_object_get(value, "running"));
+	text = json_string_value(json_object_get(value, "status"));
+	*ret_running = json_is_true(json_object_get(value, "running")) ||
+		       (text && strcmp(text, "suspended") == 0);
 	json_decref(value);
 	return MVMI_OK;
 }
@@ -78,6 +84,7 @@ qemu_release(struct mvmi_conn *conn, struct mvmi_error *err)
 	bool start = qemu_goes_on(q);
 	enum mvmi_status status = MVMI_OK;
 
+	stub_close(&q->stub, &q->qmp);
 	q->run.held = false;
 	q->run.ours = false;
 	q->run.wanted = false;
@@ -155,7 +162,8 @@ qemu_quiesce(struct mvmi_conn *conn, struct mvmi_error *err)
 	bool running;
 	enum mvmi_status status = qemu_query(q, &running, err);
 
-	if (status == MVMI_OK && running)
+	/* QEMU 7 leaves a sleeping guest in its state; nothing runs in it. */
+	if (status == MVMI_OK && running && !q->run.ours)
 		return fail(err, MVMI_ERR_BUSY,
 			    "someone started the VM under our hold");
 	return qemu_judge(q, status, err);

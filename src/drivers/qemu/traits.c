@@ -63,7 +63,8 @@ static bool qemu_is_postcopy(struct qemu_conn *q)
 
 void qemu_find_traits(struct qemu_conn *q)
 {
-	uint32_t traits = q->conn.traits & MVMI_TRAIT_NO_CONTROL;
+	uint32_t traits = q->conn.traits &
+			  (MVMI_TRAIT_NO_CONTROL | MVMI_TRAIT_DATA_ONLY_WRITES);
 
 	traits |= qemu_is_encrypted(q) ? MVMI_TRAIT_ENCRYPTED : 0;
 	traits |= proc_count_fds(q->pid, "/dev/vfio/") ? MVMI_TRAIT_VFIO : 0;
