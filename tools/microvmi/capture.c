@@ -24,8 +24,14 @@ static void catch (int number)
 
 void capture_catch_signals(void)
 {
-	/* Without SA_RESTART, so that a call that waits is left too. */
-	struct sigaction action = { .sa_handler = catch };
+	/*
+	 * Without SA_RESTART, so that a call that waits is left too; and once
+	 * only: a second ^C ends what doesn't end by itself.
+	 */
+	struct sigaction action = {
+		.sa_handler = catch,
+		.sa_flags = (int)SA_RESETHAND,
+	};
 
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);

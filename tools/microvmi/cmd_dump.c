@@ -190,8 +190,8 @@ static int dump(struct mvmi_vm *vm)
 		code = diag_sys("cannot look at %s", output_path);
 	sink_close(&sink);
 	if (capture_was_interrupted() && code != EXIT_OK) {
-		diag_say("interrupted; the VM is released, nothing is left of "
-			 "%s",
+		diag_say("interrupted; the VM goes on as it was, and %s was "
+			 "not written",
 			 output_path);
 		code = EXIT_INTERRUPTED;
 	} else if (code == EXIT_OK) {
