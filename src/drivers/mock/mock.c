@@ -21,7 +21,7 @@
 static const char *const mock_option_keys[] = { "vcpus", "ram", "private",
 						NULL };
 
-/** The options of a target, as numbers. */
+/** The options of a target, as numbers; first set to the defaults. */
 struct config {
 	uint64_t vcpus;
 	uint64_t ram;
@@ -46,7 +46,7 @@ static enum mvmi_status parse_number(const struct mvmi_target_option *option,
 static enum mvmi_status parse_config(const struct mvmi_open_args *args,
 				     struct config *ret, struct mvmi_error *err)
 {
-	struct config config = { 1, MOCK_RAM_DEFAULT, UINT64_MAX };
+	struct config config = *ret;
 	enum mvmi_status status = MVMI_OK;
 
 	for (size_t i = 0; status == MVMI_OK && i < args->option_count; i++) {
@@ -99,15 +99,19 @@ struct mock_vm *mock_vm_of(struct mvmi_conn *conn)
 	return vm;
 }
 
-static enum mvmi_status vm_create(const struct mock_personality *personality,
-				  const struct config *config,
-				  struct mock_vm **ret, struct mvmi_error *err)
+/** NULL on failure; *ret_status says why. */
+static struct mock_vm *
+vm_create(const struct mock_personality *personality,
+	  const struct config *config, enum mvmi_status *ret_status,
+	  struct mvmi_error *err)
 {
 	struct mock_vm *vm = calloc(1, sizeof(*vm));
-	enum mvmi_status status;
 
-	if (!vm)
-		return fail(err, MVMI_ERR_NOMEM, "no memory for a mock VM");
+	if (!vm) {
+		*ret_status =
+			fail(err, MVMI_ERR_NOMEM, "no memory for a mock VM");
+		return NULL;
+	}
 	vm->refs = 1;
 	vm->personality = personality;
 	vm->incarnation = 1;
@@ -115,18 +119,17 @@ static enum mvmi_status vm_create(const struct mock_personality *personality,
 	vm->vcpu_count = (unsigned)config->vcpus;
 	vm->vcpus = calloc(vm->vcpu_count, sizeof(*vm->vcpus));
 	if (vm->vcpus)
-		status = mock_memory_init(vm, config->ram, config->private_gpa,
-					  err);
+		*ret_status = mock_memory_init(vm, config->ram,
+					       config->private_gpa, err);
 	else
-		status = fail(err, MVMI_ERR_NOMEM, "no memory for vCPUs");
-	if (status != MVMI_OK) {
+		*ret_status = fail(err, MVMI_ERR_NOMEM, "no memory for vCPUs");
+	if (*ret_status != MVMI_OK) {
 		mock_vm_unref(vm);
-		return status;
+		return NULL;
 	}
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		mock_vcpu_reset(&vm->vcpus[i]);
-	*ret = vm;
-	return MVMI_OK;
+	return vm;
 }
 
 /* ---- its end ----------------------------------------------------------- */
@@ -172,7 +175,7 @@ enum mvmi_status mock_enter_memory(struct mvmi_conn *conn, struct mock_vm **ret,
 enum mvmi_status
 mock_enter(struct mvmi_conn *conn, struct mock_vm **ret, struct mvmi_error *err)
 {
-	struct mock_vm *vm = NULL;
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
 	enum mvmi_status status = mock_enter_memory(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -189,7 +192,7 @@ enum mvmi_status
 mock_enter_controller(struct mvmi_conn *conn, struct mock_vm **ret,
 		      struct mvmi_error *err)
 {
-	struct mock_vm *vm = NULL;
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)
@@ -304,9 +307,9 @@ mock_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 {
 	const struct mock_personality *personality =
 		mock_personality_find(args->where);
-	struct config config = { 0 };
+	struct config config = { 1, MOCK_RAM_DEFAULT, UINT64_MAX };
 	struct mock_conn *mock;
-	struct mock_vm *vm = NULL;
+	struct mock_vm *vm;
 	enum mvmi_status status = parse_config(args, &config, err);
 
 	if (status != MVMI_OK)
@@ -319,8 +322,8 @@ mock_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 	mock = calloc(1, sizeof(*mock));
 	if (!mock)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for a connection");
-	status = vm_create(personality, &config, &vm, err);
-	if (status != MVMI_OK) {
+	vm = vm_create(personality, &config, &status, err);
+	if (!vm) {
 		free(mock);
 		return status;
 	}
@@ -342,7 +345,7 @@ static enum mvmi_status
 mock_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
 	  struct mvmi_error *err)
 {
-	struct mock_vm *vm = NULL;
+	struct mock_vm *vm = container_of(conn, struct mock_conn, base)->vm;
 	enum mvmi_status status = mock_enter(conn, &vm, err);
 
 	if (status != MVMI_OK)

@@ -108,21 +108,19 @@ void mock_snapshot_fini(struct mock_vm *vm)
 
 /* ---- the table --------------------------------------------------------- */
 
-static enum mvmi_status
+/** Where a snapshot is kept. NULL on failure; *ret_status says why. */
+static struct mock_snapshot **
 find(struct mvmi_conn *conn, uint32_t id, struct mock_vm **ret_vm,
-     struct mock_snapshot ***ret, struct mvmi_error *err)
+     enum mvmi_status *ret_status, struct mvmi_error *err)
 {
-	struct mock_vm *vm = NULL;
-	enum mvmi_status status = mock_enter(conn, &vm, err);
-
-	if (status != MVMI_OK)
-		return status;
-	if (id >= MOCK_SNAPSHOTS_MAX || !vm->snapshots[id])
-		return fail(err, MVMI_ERR_INVALID, "there is no snapshot %u",
-			    id);
-	*ret_vm = vm;
-	*ret = &vm->snapshots[id];
-	return MVMI_OK;
+	*ret_status = mock_enter(conn, ret_vm, err);
+	if (*ret_status != MVMI_OK)
+		return NULL;
+	if (id < MOCK_SNAPSHOTS_MAX && (*ret_vm)->snapshots[id])
+		return &(*ret_vm)->snapshots[id];
+	*ret_status =
+		fail(err, MVMI_ERR_INVALID, "there is no snapshot %u", id);
+	return NULL;
 }
 
 static enum mvmi_status
@@ -150,12 +148,13 @@ mock_take(struct mvmi_conn *conn, uint32_t *ret, struct mvmi_error *err)
 static enum mvmi_status
 mock_restore(struct mvmi_conn *conn, uint32_t id, struct mvmi_error *err)
 {
-	struct mock_snapshot **at = NULL;
+	struct mock_snapshot **at;
 	struct mock_snapshot *snapshot;
 	struct mock_vm *vm = NULL;
-	enum mvmi_status status = find(conn, id, &vm, &at, err);
+	enum mvmi_status status;
 
-	if (status != MVMI_OK)
+	at = find(conn, id, &vm, &status, err);
+	if (!at)
 		return status;
 	snapshot = *at;
 	each_page(vm, zero_page, NULL);
@@ -177,11 +176,12 @@ mock_restore(struct mvmi_conn *conn, uint32_t id, struct mvmi_error *err)
 static enum mvmi_status
 mock_discard(struct mvmi_conn *conn, uint32_t id, struct mvmi_error *err)
 {
-	struct mock_snapshot **at = NULL;
+	struct mock_snapshot **at;
 	struct mock_vm *vm = NULL;
-	enum mvmi_status status = find(conn, id, &vm, &at, err);
+	enum mvmi_status status;
 
-	if (status != MVMI_OK)
+	at = find(conn, id, &vm, &status, err);
+	if (!at)
 		return status;
 	destroy(*at);
 	*at = NULL;
@@ -214,11 +214,12 @@ mock_dirty(struct mvmi_conn *conn, uint32_t id, mvmi_gfn *gfns, size_t capacity,
 	   size_t *ret, struct mvmi_error *err)
 {
 	struct collector collector = { .gfns = gfns, .capacity = capacity };
-	struct mock_snapshot **at = NULL;
+	struct mock_snapshot **at;
 	struct mock_vm *vm = NULL;
-	enum mvmi_status status = find(conn, id, &vm, &at, err);
+	enum mvmi_status status;
 
-	if (status != MVMI_OK)
+	at = find(conn, id, &vm, &status, err);
+	if (!at)
 		return status;
 	collector.since = (*at)->writes;
 	each_page(vm, collect_page, &collector);

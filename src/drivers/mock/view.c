@@ -51,29 +51,37 @@ static void drop_if_plain(struct mock_vm *vm, struct mock_frame *frame)
 		*frame = vm->frames[--vm->frame_count];
 }
 
-static enum mvmi_status
+/** The frame, made if need be. NULL on failure; *ret_status says why. */
+static struct mock_frame *
 need_frame(struct mock_vm *vm, uint32_t view, mvmi_gfn gfn,
-	   struct mock_frame **ret, struct mvmi_error *err)
+	   enum mvmi_status *ret_status, struct mvmi_error *err)
 {
 	struct mock_frame *frame = find_frame(vm, view, gfn);
 	struct mock_frame *more;
 
-	if (!mock_view_exists(vm, view))
-		return fail(err, MVMI_ERR_INVALID, "there is no view %u", view);
-	if (gfn.val > UINT64_MAX / MVMI_PAGE_SIZE ||
-	    !mock_memory_find(vm, mvmi_gpa_at(gfn.val * MVMI_PAGE_SIZE)))
-		return fail_fault(err, gfn.val * MVMI_PAGE_SIZE);
-	if (!frame) {
-		more = realloc(vm->frames,
-			       (vm->frame_count + 1) * sizeof(*more));
-		if (!more)
-			return fail(err, MVMI_ERR_NOMEM, "no memory for gfn");
-		vm->frames = more;
-		frame = &more[vm->frame_count++];
-		*frame = (struct mock_frame){ view, ACCESS_ALL, gfn, gfn };
+	*ret_status = MVMI_OK;
+	if (frame)
+		return frame;
+	if (!mock_view_exists(vm, view)) {
+		*ret_status = fail(err, MVMI_ERR_INVALID, "there is no view %u",
+				   view);
+		return NULL;
 	}
-	*ret = frame;
-	return MVMI_OK;
+	if (gfn.val > UINT64_MAX / MVMI_PAGE_SIZE ||
+	    !mock_memory_find(vm, mvmi_gpa_at(gfn.val * MVMI_PAGE_SIZE))) {
+		*ret_status = fail_fault(err, gfn.val * MVMI_PAGE_SIZE);
+		return NULL;
+	}
+	more = realloc(vm->frames, (vm->frame_count + 1) * sizeof(*more));
+	if (!more) {
+		*ret_status = fail(err, MVMI_ERR_NOMEM,
+				   "no memory for a frame's permission");
+		return NULL;
+	}
+	vm->frames = more;
+	frame = &more[vm->frame_count++];
+	*frame = (struct mock_frame){ view, ACCESS_ALL, gfn, gfn };
+	return frame;
 }
 
 static bool is_used(const struct mock_vm *vm, uint32_t view)
@@ -109,7 +117,7 @@ static enum mvmi_status
 mock_access_set(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
 		uint32_t access, struct mvmi_error *err)
 {
-	struct mock_frame *frame = NULL;
+	struct mock_frame *frame;
 	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter_controller(conn, &vm, err);
 
@@ -124,8 +132,8 @@ mock_access_set(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
 			    access & MVMI_ACCESS_R ? "r" : "-",
 			    access & MVMI_ACCESS_W ? "w" : "-",
 			    access & MVMI_ACCESS_X ? "x" : "-");
-	status = need_frame(vm, view, gfn, &frame, err);
-	if (status != MVMI_OK)
+	frame = need_frame(vm, view, gfn, &status, err);
+	if (!frame)
 		return status;
 	frame->access = access;
 	drop_if_plain(vm, frame);
@@ -216,7 +224,7 @@ static enum mvmi_status
 mock_remap(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn, mvmi_gfn target,
 	   struct mvmi_error *err)
 {
-	struct mock_frame *frame = NULL;
+	struct mock_frame *frame;
 	struct mock_vm *vm = NULL;
 	enum mvmi_status status = mock_enter_controller(conn, &vm, err);
 
@@ -225,8 +233,8 @@ mock_remap(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn, mvmi_gfn target,
 	if (view == 0)
 		return fail(err, MVMI_ERR_INVALID,
 			    "the ordinary view is not remapped");
-	status = need_frame(vm, view, gfn, &frame, err);
-	if (status != MVMI_OK)
+	frame = need_frame(vm, view, gfn, &status, err);
+	if (!frame)
 		return status;
 	frame->target = target;
 	drop_if_plain(vm, frame);
