@@ -75,8 +75,6 @@ fail_op(const struct mvmi_mem_op *op, struct mvmi_error *err)
 {
 	uint64_t addr = op->gpa.val + op->done;
 
-	if (op->status == MVMI_OK)
-		return MVMI_OK;
 	if (op->status == MVMI_ERR_FAULT)
 		return fail_fault(err, addr);
 	(void)fail(err, op->status,
@@ -107,7 +105,7 @@ enum mvmi_status mvmi_mem_read(struct mvmi_vm *vm, mvmi_gpa gpa,
 		return MVMI_OK;
 	}
 	status = vm_settle(vm, vm->conn->mem->readv(vm->conn, &op, 1, err));
-	if (status != MVMI_OK)
+	if (status != MVMI_OK || op.status == MVMI_OK)
 		return status;
 	return fail_op(&op, err);
 }
