@@ -140,7 +140,15 @@ long_mode:
 	vbroadcastf128 pattern, %ymm1
 2:	movdqu	pattern, %xmm0
 	fninit
+	fldl2e				/* two, so that ST0 is no register 7 */
 	fldpi
+
+	mov	$0x80000001, %eax	/* TSC_AUX, if there is RDTSCP */
+	cpuid
+	test	$0x8000000, %edx
+	jz	5f
+	msr	0xc0000103, 0, 0x2a
+5:
 
 	mov	$ready, %esi
 	mov	$SERIAL, %edx
