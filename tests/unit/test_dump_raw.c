@@ -334,6 +334,25 @@ static void format_overrules_content(void)
 	CHECK(unlink(path) == 0);
 }
 
+static void other_dumps_are_not_taken_for_raw_memory(void)
+{
+	static const char magic[] = "\x28\xb5\x2f\xfd";
+	struct mvmi_error err = { 0 };
+	struct mvmi_vm *vm;
+	FILE *file;
+
+	make_file(PAGE);
+	file = fopen(path, "r+b");
+	CHECK(file);
+	CHECK(fwrite(magic, 1, 4, file) == 4);
+	CHECK(fclose(file) == 0);
+	CHECK(open_file("", "", &vm, &err) == MVMI_ERR_INVALID);
+	CHECK(strstr(err.msg, "zstd -d"));
+	CHECK(open_file("dump:", "?format=raw", &vm, NULL) == MVMI_OK);
+	mvmi_vm_close(vm);
+	CHECK(unlink(path) == 0);
+}
+
 static void what_is_no_file_is_refused(void)
 {
 	struct mvmi_vm *vm;
@@ -360,4 +379,5 @@ TESTS(T(without_a_list_the_file_begins_at_zero),
       T(extents_tell_holes_and_gaps),
       T(a_dump_that_gets_shorter_is_corrupt_and_says_where),
       T(a_bare_path_of_whole_pages_is_a_dump), T(format_overrules_content),
+      T(other_dumps_are_not_taken_for_raw_memory),
       T(what_is_no_file_is_refused))

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/util.h"
 #include "drivers/dump/elfcore.h"
+#include "drivers/dump/foreign.h"
 #include "drivers/dump/mem.h"
 #include "drivers/dump/raw.h"
 
@@ -31,18 +32,41 @@ file_source_read(const struct dump_source *source, uint64_t off,
 	return file_read_at(from->file, off, dst, err);
 }
 
+/** The first bytes of a file; zeros beyond its end. */
+struct dump_begin {
+	uint8_t bytes[FOREIGN_MAGIC_LEN];
+};
+
+static struct dump_begin dump_begin_of(const struct file *file)
+{
+	struct dump_begin begin = { { 0 } };
+	size_t len = (size_t)MIN(file->size, sizeof(begin.bytes));
+
+	if (file_read_at(file, 0, (struct mvmi_span){ begin.bytes, len },
+			 NULL) != MVMI_OK)
+		return (struct dump_begin){ { 0 } };
+	return begin;
+}
+
 static bool dump_begins_elf(const struct file *file)
 {
-	uint8_t magic[ELFCORE_MAGIC_LEN] = { 0 };
+	const struct dump_begin begin = dump_begin_of(file);
 
-	return file_read_at(file, 0, (struct mvmi_span){ magic, sizeof(magic) },
-			    NULL) == MVMI_OK &&
-	       elfcore_is_elf(magic);
+	return elfcore_is_elf(begin.bytes);
+}
+
+static const char *dump_begins_foreign(const struct file *file)
+{
+	const struct dump_begin begin = dump_begin_of(file);
+
+	return foreign_find(
+		(struct mvmi_bytes){ begin.bytes, sizeof(begin.bytes) });
 }
 
 /**
  * A bare path is a dump if it is an ordinary file that is ELF, or that is whole
- * pages long. Anything else has to be named dump:FILE.
+ * pages long, or that is a dump of a kind of which we can say that we don't read
+ * it. Anything else has to be named dump:FILE.
  */
 static bool dump_claims(const char *path)
 {
@@ -76,7 +100,16 @@ dump_choose_format(struct dump *dump, const struct mvmi_open_args *args,
 		   struct mvmi_error *err)
 {
 	const char *format = dump_option(args, "format");
+	const char *foreign;
 
+	foreign = format || dump_option(args, "regions")
+			  ? NULL
+			  : dump_begins_foreign(&dump->file);
+	if (foreign)
+		return fail(err, MVMI_ERR_INVALID,
+			    "this is %s; if it is raw memory all the same, say "
+			    "format=raw",
+			    foreign);
 	if (!format)
 		dump->is_elf = !dump_option(args, "regions") &&
 			       dump_begins_elf(&dump->file);
