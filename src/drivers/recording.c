@@ -303,6 +303,9 @@ void recording_take_error(struct cursor *c, struct mvmi_error *ret)
 	ret->sys = (int)take_up_to(c, INT32_MAX);
 	ret->addr = recording_take(c);
 	take_string(c, ret->msg, sizeof(ret->msg));
+	/* No driver fails without words. */
+	if (ret->msg[0] == '\0')
+		c->failed = true;
 }
 
 /* ---- inputs ------------------------------------------------------------- */
