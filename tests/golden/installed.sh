@@ -3,6 +3,7 @@
 #
 # Installs the library below a scratch prefix, and compiles an example against
 # it as a stranger would: cc, pkg-config, nothing else. Prints TAP.
+# shellcheck disable=SC2317 # The functions are called by name, through check.
 set -eu
 
 build=$1
