@@ -45,6 +45,7 @@ enum mvmi_status qemu_take_events(struct qemu_conn *q, struct mvmi_error *err)
 	qemu_run_events(q, events);
 	if (events & voids) {
 		q->conn.incarnation++;
+		qemu_regs_forget(q);
 		qemu_find_traits(q);
 		q->layout_hash = 0;
 	}
@@ -149,6 +150,7 @@ static void qemu_close(struct mvmi_conn *conn)
 	struct qemu_conn *q = qemu_of(conn);
 
 	qemu_run_fini(q);
+	qemu_regs_fini(q);
 	qmp_close(&q->qmp);
 	ram_fini(&q->ram);
 	if (q->pidfd >= 0)
@@ -208,6 +210,12 @@ qemu_attach(struct qemu_conn *q, const struct cmdline *c,
 	if (status != MVMI_OK)
 		return status;
 	q->conn.run = &qemu_run_ops;
+	/* A guest with encrypted state shows QEMU none of its registers. */
+	if (!(q->conn.traits & MVMI_TRAIT_ENCRYPTED)) {
+		status = qemu_regs_init(q, err);
+		if (status != MVMI_OK)
+			return status;
+	}
 	if (!(q->conn.traits & MVMI_TRAIT_ENCRYPTED))
 		qemu_write_init(q, c->has_gdb);
 	if (!(q->conn.traits & MVMI_TRAIT_VFIO))
@@ -304,6 +312,7 @@ static struct qemu_conn *qemu_create(void)
 	q->pidfd = -1;
 	q->qmp.fd = -1;
 	q->stub.fd = -1;
+	q->regs.file = -1;
 	q->ram.mem_fd = -1;
 	q->ram.pagemap_fd = -1;
 	return q;

@@ -23,6 +23,9 @@
 #define qemu_take_events mvmi__qemu_take_events
 #define qemu_write_ops	 mvmi__qemu_write_ops
 #define qemu_write_init	 mvmi__qemu_write_init
+#define qemu_regs_init	 mvmi__qemu_regs_init
+#define qemu_regs_forget mvmi__qemu_regs_forget
+#define qemu_regs_fini	 mvmi__qemu_regs_fini
 #define qemu_run_ops	 mvmi__qemu_run_ops
 #define qemu_run_fini	 mvmi__qemu_run_fini
 #define qemu_run_events	 mvmi__qemu_run_events
@@ -39,6 +42,7 @@
 	(MVMI_TRAIT_BALLOON | MVMI_TRAIT_POSTCOPY | MVMI_TRAIT_ENCRYPTED)
 
 struct qemu_guardian;
+struct qemu_state_vcpu;
 
 /** What we did to the VM's run state. */
 struct qemu_run {
@@ -48,6 +52,14 @@ struct qemu_run {
 	struct qemu_guardian *guardian; /**< owned; NULL until the first hold */
 };
 
+/** What the last save of the device state told. */
+struct qemu_regs {
+	struct qemu_state_vcpu *vcpus; /**< owned */
+	unsigned count;
+	bool valid; /**< they are those of the hold that is in force */
+	int file;   /**< owned memfd that QEMU writes to; -1 until needed */
+};
+
 struct qemu_conn {
 	struct mvmi_conn conn;
 	int64_t pid;
@@ -55,6 +67,7 @@ struct qemu_conn {
 	struct qmp qmp;
 	struct ram ram;
 	struct qemu_run run;
+	struct qemu_regs regs;
 	struct stub stub;      /**< open at most for the length of a hold */
 	uint64_t refreshed_ms; /**< when the layout was last asked for */
 	uint64_t layout_hash;  /**< of the text it was made from */
@@ -121,6 +134,12 @@ extern const struct mvmi_write_ops qemu_write_ops;
  * @param stub_taken  The command line asks for a stub of someone else's.
  */
 void qemu_write_init(struct qemu_conn *q, bool stub_taken);
+
+/** Count the vCPUs and offer their registers. */
+enum mvmi_status qemu_regs_init(struct qemu_conn *q, struct mvmi_error *err);
+/** The vCPUs run, or were written to: what was saved is old. */
+void qemu_regs_forget(struct qemu_conn *q);
+void qemu_regs_fini(struct qemu_conn *q);
 
 /** Undo what hold() did, if anything, and dismiss the guardian. */
 void qemu_run_fini(struct qemu_conn *q);

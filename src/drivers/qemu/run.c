@@ -71,6 +71,7 @@ qemu_hold(struct mvmi_conn *conn, struct mvmi_error *err)
 		return qemu_judge(q, status, err);
 	/* What is known by now came before the hold: our own last `cont`. */
 	(void)qemu_take_events(q, NULL);
+	qemu_regs_forget(q);
 	q->run.held = true;
 	q->run.ours = running;
 	q->run.wanted = false;
@@ -85,6 +86,7 @@ qemu_release(struct mvmi_conn *conn, struct mvmi_error *err)
 	enum mvmi_status status = MVMI_OK;
 
 	stub_close(&q->stub, &q->qmp);
+	qemu_regs_forget(q);
 	q->run.held = false;
 	q->run.ours = false;
 	q->run.wanted = false;
@@ -177,6 +179,7 @@ void qemu_run_events(struct qemu_conn *q, uint32_t events)
 {
 	/* Someone let it run under our hold: it is no longer ours to start. */
 	if ((events & QMP_EVENT_RESUME) && q->run.held) {
+		qemu_regs_forget(q);
 		q->run.ours = false;
 		qemu_arm(q);
 	}

@@ -156,6 +156,7 @@ qemu_vcpu_set(struct mvmi_conn *conn, unsigned vcpu,
 		status = stub_write_reg(
 			&q->stub, QEMU_STUB_XMM0 + i,
 			(struct mvmi_bytes){ regs->x86.xmm[i], 16 }, err);
+	qemu_regs_forget(q);
 	return qemu_judge(q, status, err);
 }
 
