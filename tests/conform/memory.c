@@ -92,7 +92,7 @@ static void a_read_into_a_hole_names_the_first_missing_byte(struct subject *s)
 
 static void each_element_of_a_scatter_read_reports_for_itself(struct subject *s)
 {
-	uint8_t bytes[3];
+	uint8_t bytes[3] = { 0 };
 	struct mvmi_mem_op ops[3] = {
 		{ .gpa = SUBJECT_PAGE, .dst = { &bytes[0], 1 } },
 		{ .gpa = SUBJECT_HOLE, .dst = { &bytes[1], 1 } },
@@ -108,7 +108,7 @@ static void each_element_of_a_scatter_read_reports_for_itself(struct subject *s)
 
 static void a_range_beyond_2_64_is_invalid(struct subject *s)
 {
-	uint8_t bytes[2];
+	uint8_t bytes[2] = { 0 };
 
 	CHECK(mvmi_mem_read(s->vm, mvmi_gpa_at(UINT64_MAX),
 			    (struct mvmi_span){ bytes, 2 },
