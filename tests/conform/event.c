@@ -40,6 +40,37 @@ static void events_of_a_vcpu_come_in_program_order(struct subject *s)
 	}
 }
 
+static void a_step_is_told_after_what_the_instruction_did(struct subject *s)
+{
+	const struct mvmi_event_desc *step = desc_of(s, MVMI_EVENT_STEP);
+	const struct mvmi_event_desc *descs = NULL;
+	size_t count = mvmi_event_descs(s->vm, &descs);
+	const struct mvmi_event_desc *after = NULL;
+	struct mvmi_subscription what;
+	struct mvmi_event event;
+	struct deed deed;
+
+	for (size_t i = 0; i < count && !after; i++) {
+		if (descs[i].phase == MVMI_PHASE_AFTER && &descs[i] != step &&
+		    descs[i].holds != MVMI_HOLDS_NONE)
+			after = &descs[i];
+	}
+	NEED(step && after, "no step, or nothing else comes after");
+	what = subscription_to(step);
+	(void)enable(s, &what);
+	what = subscription_to(after);
+	(void)enable(s, &what);
+	deed = deed_for(after->kind);
+	act(s, 0, &deed);
+	event = next(s);
+	CHECK(event.kind == after->kind);
+	CHECK(reply(s, &event, MVMI_ACTION_CONTINUE) == MVMI_OK);
+	event = next(s);
+	CHECK(event.kind == MVMI_EVENT_STEP);
+	CHECK(reply(s, &event, MVMI_ACTION_CONTINUE) == MVMI_OK);
+	CHECK(next_status(s) == MVMI_ERR_TIMEOUT);
+}
+
 /** Each kind that holds is raised by its deed; fn looks at the event. */
 static void
 each_kind(struct subject *s,
@@ -334,6 +365,7 @@ static void the_registers_asked_for_come_with_the_event(struct subject *s)
 const struct conform_case cases_event[] = {
 	CASE("Events 3", at_most_one_event_is_pending_per_vcpu),
 	CASE("Events 3", events_of_a_vcpu_come_in_program_order),
+	CASE("Events 3", a_step_is_told_after_what_the_instruction_did),
 	CASE("Capability tables", every_kind_comes_as_its_descriptor_says),
 	CASE("Events 4", rip_is_at_the_instruction_before_and_past_it_after),
 	CASE("Capability tables", fields_that_are_not_published_are_zero),

@@ -75,7 +75,7 @@ static void extents_tell_data_from_nothing(struct subject *s)
 static void a_read_into_a_hole_names_the_first_missing_byte(struct subject *s)
 {
 	struct mvmi_region regions[REGIONS_MAX];
-	uint8_t bytes[32];
+	uint8_t bytes[32] = { 0 };
 	struct mvmi_error err;
 	uint64_t end;
 	size_t count;

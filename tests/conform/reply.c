@@ -172,6 +172,20 @@ static void a_second_reply_is_stale(struct subject *s)
 	CHECK(reply(s, &event, MVMI_ACTION_CONTINUE) == MVMI_ERR_STALE);
 }
 
+static void a_reply_to_an_older_event_of_the_vcpu_is_stale(struct subject *s)
+{
+	struct trigger trigger = any_trigger(s, 0);
+	struct mvmi_event older = raise(s, MVMI_ACTION_CONTINUE);
+	struct mvmi_event newer;
+
+	CHECK(reply(s, &older, MVMI_ACTION_CONTINUE) == MVMI_OK);
+	act(s, 0, &trigger.deed);
+	newer = next(s);
+	CHECK(newer.id.generation != older.id.generation);
+	CHECK(reply(s, &older, MVMI_ACTION_CONTINUE) == MVMI_ERR_STALE);
+	CHECK(reply(s, &newer, MVMI_ACTION_CONTINUE) == MVMI_OK);
+}
+
 static void a_reply_to_a_vcpu_that_is_gone_is_stale(struct subject *s)
 {
 	struct mvmi_event event = raise(s, MVMI_ACTION_CONTINUE);
@@ -253,6 +267,7 @@ const struct conform_case cases_reply[] = {
 	CASE("Events 4", inject_gives_another_exception_instead),
 	CASE("Events 4", step_executes_one_instruction_and_arms_again),
 	CASE("Events 5", a_second_reply_is_stale),
+	CASE("Events 5", a_reply_to_an_older_event_of_the_vcpu_is_stale),
 	CASE("Events 5", a_reply_to_a_vcpu_that_is_gone_is_stale),
 	CASE("Events 5", a_reply_after_a_reset_is_stale),
 	CASE("Events 5", a_stale_reply_changes_nothing),
