@@ -348,6 +348,10 @@ static void other_dumps_are_not_taken_for_raw_memory(void)
 	CHECK(fclose(file) == 0);
 	CHECK(open_file("", "", &vm, &err) == MVMI_ERR_INVALID);
 	CHECK(strstr(err.msg, "zstd -d"));
+	/* A bare path says so too, whatever its length. */
+	CHECK(truncate(path, 100) == 0);
+	CHECK(open_file("", "", &vm, &err) == MVMI_ERR_INVALID);
+	CHECK(strstr(err.msg, "zstd -d"));
 	CHECK(open_file("dump:", "?format=raw", &vm, NULL) == MVMI_OK);
 	mvmi_vm_close(vm);
 	CHECK(unlink(path) == 0);

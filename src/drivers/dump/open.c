@@ -80,7 +80,8 @@ static bool dump_claims(const char *path)
 	if (file_open(&file, path, NULL) != MVMI_OK)
 		return false;
 	claims = file.size &&
-		 (file.size % MVMI_PAGE_SIZE == 0 || dump_begins_elf(&file));
+		 (file.size % MVMI_PAGE_SIZE == 0 || dump_begins_elf(&file) ||
+		  dump_begins_foreign(&file));
 	file_close(&file);
 	return claims;
 }
