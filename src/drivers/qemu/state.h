@@ -8,22 +8,24 @@
  * gets that stream by these QMP commands (docs/decisions/0003-qemu-state.md
  * says why just these):
  *
- *   1. `stop`, unless `query-status` says running: false and a status other
+ *   1. Once a connection: `add-fd` {"opaque": "microvmi"} with a descriptor in
+ *      SCM_RIGHTS. It is a memfd opened again write-only through
+ *      /proc/self/fd: QEMU wants that access mode, and truncates, so a pipe is
+ *      refused. Keep both descriptors.
+ *   2. `stop`, unless `query-status` says running: false and a status other
  *      than "suspended". Without it QEMU 10.0 and 11.1 leave a guest that sleeps
  *      in S3 unable to wake.
- *   2. `add-fd` {"opaque": "microvmi"} with a descriptor in SCM_RIGHTS. It is
- *      a memfd opened again write-only through /proc/self/fd: QEMU matches the
- *      access mode, and it truncates, so a pipe is refused. Its offset is
- *      shared with QEMU; seek to 0 before each use.
- *   3. `xen-save-devices-state` {"filename": "/dev/fdset/N", "live": true}
+ *   3. Seek the write-only descriptor to 0; its offset is shared with QEMU.
+ *   4. `xen-save-devices-state` {"filename": "/dev/fdset/N", "live": true}
  *      with N from the reply of add-fd. No Xen is needed; with live: false
  *      QEMU would give up its disk images.
- *   4. `remove-fd` {"fdset-id": N}. Not before the VM runs does QEMU 7 act on
- *      it; QEMU 10 and later keep what a client forgot, so remove all sets
- *      whose opaque is ours after connecting.
- *   5. `cont`, if step 1 did `stop`.
+ *   5. `cont`, if step 2 did `stop`.
  *   6. pread() at most QEMU_STATE_LEN_MAX bytes into memory of our own: QEMU
- *      may still hold the memfd.
+ *      still holds the memfd.
+ *   7. At the end `remove-fd` {"fdset-id": N}, behind the last `cont`: while
+ *      the VM is stopped, QEMU 7.2 says OK and keeps the descriptor, so a new
+ *      set for each read would use up its descriptors. 10.0 and 11.1 keep what
+ *      a client forgot; remove all sets whose opaque is ours after connecting.
  */
 #ifndef MICROVMI_DRIVERS_QEMU_STATE_H
 #define MICROVMI_DRIVERS_QEMU_STATE_H
