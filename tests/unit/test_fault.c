@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fault decorator: transparent but for the call it fails. */
-#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "scenario.h"
@@ -127,6 +128,44 @@ static void each_call_that_fails_fails_one_library_call_on_gdbstub(void)
 	sweep("mock:gdbstub", 0);
 }
 
+/** What can be asked of a dump, with each driver call failing in turn. */
+static void each_call_that_fails_fails_one_library_call_on_a_dump(void)
+{
+	static const uint8_t page[8192] = { 1, 2, 3 };
+	char path[] = "/tmp/mvmi-fault-XXXXXX";
+	bool fired = true;
+	uint64_t n = 0;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0 && write(fd, page, sizeof(page)) == sizeof(page));
+	CHECK(close(fd) == 0);
+	while (fired) {
+		struct scenario s = { .fails_at = ++n };
+		uint8_t bytes[16];
+		struct mvmi_mem_op op = { .dst = { bytes, sizeof(bytes) } };
+		struct mvmi_vm_info info = { .size = sizeof(info) };
+		struct mvmi_extent extent = { .len = 99 };
+		size_t count = 99;
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "fault:%u?target=dump:%s",
+			       (unsigned)n, path);
+		CHECK(mvmi_vm_open(text, NULL, &s.vm, NULL) == MVMI_OK);
+		if (!did(&s, mvmi_mem_regions(s.vm, NULL, 0, &count, NULL)))
+			CHECK(count == 99);
+		if (!did(&s,
+			 mvmi_mem_extent(s.vm, mvmi_gpa_at(0), &extent, NULL)))
+			CHECK(extent.len == 99);
+		if (did(&s, mvmi_mem_readv(s.vm, &op, 1, NULL)))
+			CHECK(memcmp(bytes, page, sizeof(bytes)) == 0);
+		if (!did(&s, mvmi_vm_get_info(s.vm, &info, NULL)))
+			CHECK(info.ram_len == 0 && info.driver[0] == '\0');
+		fired = n <= s.calls;
+		mvmi_vm_close(s.vm);
+	}
+	CHECK(n > 5 && unlink(path) == 0);
+}
+
 TESTS(T(offers_what_the_inner_driver_offers),
       T(the_call_it_was_asked_for_fails_and_no_other),
       T(follows_the_incarnation),
@@ -134,4 +173,5 @@ TESTS(T(offers_what_the_inner_driver_offers),
       T(each_call_that_fails_fails_one_library_call_on_tcg),
       T(each_call_that_fails_fails_one_library_call_on_kvm),
       T(each_call_that_fails_fails_one_library_call_on_xen),
-      T(each_call_that_fails_fails_one_library_call_on_gdbstub))
+      T(each_call_that_fails_fails_one_library_call_on_gdbstub),
+      T(each_call_that_fails_fails_one_library_call_on_a_dump))
