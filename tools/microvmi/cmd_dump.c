@@ -84,7 +84,7 @@ static int settle(struct mvmi_vm *vm, bool is_static, enum consistency *ret)
 	if (mvmi_vm_hold(vm, &err) != MVMI_OK) {
 		code = diag_error(&err, "the dump would not be of one moment");
 		diag_hint("--live dumps the VM as it runs");
-		return code;
+		return target_explain(vm, err.status, code);
 	}
 	*ret = CONSISTENCY_HELD;
 	if (!quiesce)

@@ -27,7 +27,9 @@ static int run(const char *const *operands)
 	if (code != EXIT_OK)
 		return code;
 	if (mvmi_vm_stop(vm, &err) != MVMI_OK)
-		code = diag_error(&err, "cannot pause %s", operands[0]);
+		code = target_explain(
+			vm, err.status,
+			diag_error(&err, "cannot pause %s", operands[0]));
 	else
 		code = print_state();
 	mvmi_vm_close(vm);

@@ -28,7 +28,9 @@ static int get_regs(struct mvmi_vm *vm, unsigned vcpu, struct mvmi_regs *ret)
 
 	*ret = mvmi_regs_empty();
 	if (mvmi_vcpu_get_regs(vm, vcpu, MVMI_REGS_ALL, ret, &err) != MVMI_OK)
-		return diag_error(&err, "cannot read the registers");
+		return target_explain(
+			vm, err.status,
+			diag_error(&err, "cannot read the registers"));
 	return EXIT_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "diag.h"
 #include "number.h"
+#include "target.h"
 
 static int virt_given;
 static const char *root_text;
@@ -74,7 +75,7 @@ static int params_of_vcpu(struct mvmi_vm *vm, struct mvmi_space_params *ret)
 	    mvmi_space_params_of_regs(&regs, ret, &err) != MVMI_OK) {
 		code = diag_error(&err, "the address space is not known");
 		diag_hint("--root CR3 says which page tables are meant");
-		return code;
+		return target_explain(vm, err.status, code);
 	}
 	return EXIT_OK;
 }

@@ -89,3 +89,19 @@ int target_regions(struct mvmi_vm *vm, struct mvmi_region **ret, size_t *count)
 	*count = got;
 	return EXIT_OK;
 }
+
+int target_explain(struct mvmi_vm *vm, enum mvmi_status status, int code)
+{
+	struct mvmi_vm_info info = { .size = sizeof(info) };
+
+	if (status != MVMI_ERR_UNSUPPORTED ||
+	    mvmi_vm_get_info(vm, &info, NULL) != MVMI_OK)
+		return code;
+	if (info.note[0])
+		diag_hint("%s", info.note);
+	if (!(info.traits & MVMI_TRAIT_NO_CONTROL))
+		return code;
+	if (!info.note[0])
+		diag_hint("another client holds the VM's control channel");
+	return EXIT_BUSY;
+}

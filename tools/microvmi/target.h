@@ -22,4 +22,11 @@ int target_open(const char *target, bool read_only, struct mvmi_vm **ret);
 struct mvmi_region;
 int target_regions(struct mvmi_vm *vm, struct mvmi_region **ret, size_t *count);
 
+/**
+ * After a failure for want of a capability was told: what would give it.
+ *
+ * @return code, or EXIT_BUSY where another client has the way to it.
+ */
+int target_explain(struct mvmi_vm *vm, enum mvmi_status status, int code);
+
 #endif /* MICROVMI_TOOL_TARGET_H */
