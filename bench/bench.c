@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-void bench_die(const char *what, const char *why)
+_Noreturn void bench_die(const char *what, const char *why)
 {
 	(void)fprintf(stderr, "bench: %s: %s\n", what, why);
 	exit(1);

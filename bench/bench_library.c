@@ -134,10 +134,11 @@ static void translated_warm(void *arg, unsigned count)
 	uint64_t value;
 
 	for (unsigned i = 0; i < count; i++)
-		require(mvmi_space_read_u64(
-			b->space,
-			mvmi_gva_at(0x400000 + i % 64 * PAGE + i % 500 * 8),
-			&value, NULL));
+		require(mvmi_space_read_u64(b->space,
+					    mvmi_gva_at(0x400000 +
+							i % 64 * PAGE +
+							i % 500 * UINT64_C(8)),
+					    &value, NULL));
 }
 
 static void walk_cold(void *arg, unsigned count)

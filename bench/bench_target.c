@@ -30,12 +30,19 @@ struct bench {
 	uint32_t random[RANDOM_COUNT];
 };
 
-static void remote(struct bench *b, uint64_t gpa, uint8_t *dst, size_t len)
+/** An address in the VMM; here it is a number only. */
+static void *address(const struct bench *b, uint64_t gpa)
 {
-	struct iovec to = { dst, len };
-	struct iovec from = { (uint8_t *)(uintptr_t)(b->host + gpa), len };
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): it came as text. */
+	return (void *)(uintptr_t)(b->host + gpa);
+}
 
-	if (process_vm_readv(b->pid, &to, 1, &from, 1, 0) != (ssize_t)len)
+static void remote(struct bench *b, uint64_t gpa, struct mvmi_span dst)
+{
+	struct iovec to = { dst.ptr, dst.len };
+	struct iovec from = { address(b, gpa), dst.len };
+
+	if (process_vm_readv(b->pid, &to, 1, &from, 1, 0) != (ssize_t)dst.len)
 		bench_die("process_vm_readv", "not all of it");
 }
 
@@ -53,7 +60,7 @@ static void bulk_direct(void *arg, unsigned count)
 	struct bench *b = arg;
 
 	for (unsigned i = 0; i < count; i++)
-		remote(b, BULK_LEN, b->buf, BULK_LEN);
+		remote(b, BULK_LEN, (struct mvmi_span){ b->buf, BULK_LEN });
 }
 
 static void bulk_ours(void *arg, unsigned count)
@@ -67,7 +74,8 @@ static void random_direct(void *arg, unsigned count)
 	struct bench *b = arg;
 
 	for (unsigned i = 0; i < count; i++)
-		remote(b, b->random[i] * PAGE, b->buf, PAGE);
+		remote(b, b->random[i] * PAGE,
+		       (struct mvmi_span){ b->buf, PAGE });
 }
 
 static void random_ours(void *arg, unsigned count)
@@ -88,10 +96,9 @@ static void scatter_direct(void *arg, unsigned count)
 		struct iovec from[SCATTER];
 
 		for (size_t n = 0; n < SCATTER; n++) {
-			uint64_t at = b->host + pages[n] * PAGE;
-
 			to[n] = (struct iovec){ b->buf + n * PAGE, PAGE };
-			from[n] = (struct iovec){ (void *)(uintptr_t)at, PAGE };
+			from[n].iov_base = address(b, pages[n] * PAGE);
+			from[n].iov_len = PAGE;
 		}
 		if (process_vm_readv(b->pid, to, SCATTER, from, SCATTER, 0) !=
 		    (ssize_t)(SCATTER * PAGE))
@@ -126,7 +133,7 @@ static bool matches(struct bench *b, uint64_t host)
 
 	b->host = host;
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {
-		remote(b, looks[i], there, PAGE);
+		remote(b, looks[i], (struct mvmi_span){ there, PAGE });
 		ours(b, looks[i], PAGE);
 		if (memcmp(there, b->buf, PAGE) != 0)
 			return false;
