@@ -317,19 +317,49 @@ struct mvmi_waitable mvmi_vm_waitable(struct mvmi_vm *vm)
 	return vm->conn->event->waitable(vm->conn);
 }
 
-/** Whether an event is for this subscriber. */
-static bool is_for(const struct subscriber *s, const struct mvmi_event *event)
+/**
+ * A filter by CR3 of another subscription than the one that was named: find
+ * CR3, unless the event tells it. A vCPU that runs on has none to compare.
+ */
+static enum mvmi_status find_cr3(struct mvmi_vm *vm, struct mvmi_event *event,
+				 struct mvmi_regs *regs, struct mvmi_error *err)
 {
+	enum mvmi_status status;
+
+	if (vm->pending->holds == MVMI_HOLDS_NONE || !vm->conn->vcpu ||
+	    event->id.vcpu >= vm->conn->vcpu->count(vm->conn) ||
+	    (event->regs && mvmi_regset_has(event->regs->valid, MVMI_REG_CR3)))
+		return MVMI_OK;
+	*regs = mvmi_regs_empty();
+	status = vm_settle(vm,
+			   vm->conn->vcpu->get(vm->conn, event->id.vcpu,
+					       MVMI_REGS_CONTROL, regs, err));
+	if (status == MVMI_OK)
+		event->regs = regs;
+	return fail_context(err, status, "CR3 of vCPU %u",
+			    (unsigned)event->id.vcpu);
+}
+
+/** Whether an event is for this subscriber. */
+static bool is_for(struct mvmi_vm *vm, const struct subscriber *s,
+		   const struct mvmi_event *event, struct mvmi_error *err)
+{
+	struct mvmi_event known = *event;
+	struct mvmi_regs regs;
+
 	if (s->ended)
 		return false;
 	if (s->id == event->subscription)
 		return true;
 	/* An asynchronous event is of the one subscription that it names. */
-	if (event->async && event->subscription)
+	if (s->what.kind != event->kind ||
+	    (event->async && event->subscription) ||
+	    (s->what.async && !event->async))
 		return false;
-	if (s->what.async && !event->async)
+	if ((s->what.filters & MVMI_FILTER_CR3) &&
+	    find_cr3(vm, &known, &regs, err) != MVMI_OK)
 		return false;
-	return filter_accept(&s->what, event);
+	return filter_accept(&s->what, &known);
 }
 
 /** Run the callbacks of one event, and make their replies one. */
@@ -345,7 +375,7 @@ static void deliver(struct mvmi_vm *vm, const struct mvmi_event *event,
 		struct mvmi_event told = *event;
 		struct mvmi_reply own = { .regs = mvmi_regs_empty() };
 
-		if (!is_for(s, event))
+		if (!is_for(vm, s, event, reply_complaint(reply)))
 			continue;
 		told.subscription = s->token;
 		vm->pending->own = (mvmi_regset){ { 0, 0 } };

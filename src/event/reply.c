@@ -37,8 +37,7 @@ static bool same_action(const struct mvmi_reply *a, const struct mvmi_reply *b)
 	return true;
 }
 
-/** Where the next complaint goes: only the first one is kept. */
-static struct mvmi_error *complaint_of(struct reply *reply)
+struct mvmi_error *reply_complaint(struct reply *reply)
 {
 	return reply->complaint.status == MVMI_OK ? &reply->complaint : NULL;
 }
@@ -54,14 +53,14 @@ merge_action(struct reply *reply, const struct mvmi_event_desc *desc,
 	if (from->action == MVMI_ACTION_CONTINUE)
 		return; /* No opinion. */
 	if (!name || !(desc->replies & MVMI_ACTION_BIT(from->action))) {
-		(void)fail(complaint_of(reply), MVMI_ERR_INVALID,
+		(void)fail(reply_complaint(reply), MVMI_ERR_INVALID,
 			   "%s is no reply to a %s event here; it continued",
 			   name ? name : "this", kind);
 		return;
 	}
 	if (from->data_len > sizeof(from->data)) {
 		(void)fail(
-			complaint_of(reply), MVMI_ERR_INVALID,
+			reply_complaint(reply), MVMI_ERR_INVALID,
 			"%u bytes to emulate with, but a reply to a %s event "
 			"has room for %zu; it continued",
 			(unsigned)from->data_len, kind, sizeof(from->data));
@@ -69,7 +68,7 @@ merge_action(struct reply *reply, const struct mvmi_event_desc *desc,
 	}
 	if (merged->action != MVMI_ACTION_CONTINUE &&
 	    (merged->action != from->action || !same_action(merged, from)))
-		(void)fail(complaint_of(reply), MVMI_ERR_INVALID,
+		(void)fail(reply_complaint(reply), MVMI_ERR_INVALID,
 			   "two subscribers answered a %s event differently, "
 			   "%s and %s; the last one won",
 			   kind, mvmi_action_name(merged->action), name);
@@ -88,7 +87,7 @@ writable_of(struct reply *reply, const struct mvmi_vm *vm, mvmi_regset dirty)
 
 	for (unsigned i = 0; i < MVMI_REG_COUNT; i++) {
 		if (mvmi_regset_has(refused, (enum mvmi_reg)i))
-			(void)fail(complaint_of(reply), MVMI_ERR_INVALID,
+			(void)fail(reply_complaint(reply), MVMI_ERR_INVALID,
 				   "%s in a reply can't be written here",
 				   mvmi_reg_name((enum mvmi_reg)i));
 	}
@@ -112,7 +111,7 @@ void reply_merge(struct reply *reply, struct mvmi_vm *vm,
 void reply_finish(struct reply *reply, const struct pending_event *pending)
 {
 	if (pending->contradicted != MVMI_REG_COUNT)
-		(void)fail(complaint_of(reply), MVMI_ERR_INVALID,
+		(void)fail(reply_complaint(reply), MVMI_ERR_INVALID,
 			   "two subscribers set %s of vCPU %u differently; the "
 			   "last one won",
 			   mvmi_reg_name(pending->contradicted),

@@ -5,9 +5,10 @@
 
 #include "core/vm.h"
 
-#define reply_init   mvmi__reply_init
-#define reply_merge  mvmi__reply_merge
-#define reply_finish mvmi__reply_finish
+#define reply_init	mvmi__reply_init
+#define reply_merge	mvmi__reply_merge
+#define reply_complaint mvmi__reply_complaint
+#define reply_finish	mvmi__reply_finish
 
 /** What the subscribers want, so far. */
 struct reply {
@@ -24,6 +25,9 @@ void reply_init(struct reply *reply);
 void reply_merge(struct reply *reply, struct mvmi_vm *vm,
 		 const struct mvmi_event_desc *desc,
 		 const struct mvmi_reply *from);
+
+/** Where the next complaint goes, or NULL: only the first one is kept. */
+struct mvmi_error *reply_complaint(struct reply *reply);
 
 /** Add the registers that were set meanwhile. The reply is then complete. */
 void reply_finish(struct reply *reply, const struct pending_event *pending);

@@ -162,6 +162,26 @@ static void an_event_reaches_all_that_match_under_their_own_token(void)
 	end();
 }
 
+static void a_cr3_filter_is_kept_for_an_event_that_names_another(void)
+{
+	struct mvmi_subscription only = on(MVMI_EVENT_CR3_WRITE);
+
+	begin();
+	only.filters = MVMI_FILTER_CR3;
+	only.cr3 = (struct mvmi_match){ .value = 0x5000, .mask = ~0xfffull };
+	CHECK(subscribe(&a, on(MVMI_EVENT_CR3_WRITE)) == MVMI_OK);
+	CHECK(subscribe(&b, only) == MVMI_OK);
+	scripted.regs[0].x86.cr3 = 0x4000;
+	scripted.regs[1].x86.cr3 = 0x5000;
+	scripted_raise(MVMI_EVENT_CR3_WRITE, 0, 1);
+	CHECK(mvmi_vm_dispatch(vm, 0, NULL) == MVMI_OK);
+	CHECK(a.calls == 1 && b.calls == 0);
+	scripted_raise(MVMI_EVENT_CR3_WRITE, 1, 1);
+	CHECK(mvmi_vm_dispatch(vm, 0, NULL) == MVMI_OK);
+	CHECK(a.calls == 2 && b.calls == 1 && !b.last.regs);
+	end();
+}
+
 static void an_asynchronous_event_is_not_answered(void)
 {
 	struct mvmi_subscription async = on(MVMI_EVENT_CPUID);
@@ -446,6 +466,7 @@ TESTS(T(what_is_not_published_is_refused_before_the_driver),
       T(a_read_only_vm_has_no_events),
       T(slots_are_counted_and_equals_share_one),
       T(an_event_reaches_all_that_match_under_their_own_token),
+      T(a_cr3_filter_is_kept_for_an_event_that_names_another),
       T(an_asynchronous_event_is_not_answered),
       T(registers_of_two_subscribers_are_merged),
       T(contradicting_registers_are_reported_and_the_last_wins),
