@@ -58,6 +58,20 @@ overlay_pending(const struct mvmi_vm *vm, unsigned vcpu, struct mvmi_regs *regs)
 	}
 }
 
+/** Where it is only the control channel that is missing, say what to do. */
+static enum mvmi_status
+fail_no_registers(struct mvmi_vm *vm, struct mvmi_error *err)
+{
+	struct mvmi_vm_info info = { .size = sizeof(info) };
+	bool lost = vm->conn->traits & MVMI_TRAIT_NO_CONTROL;
+
+	if (!lost || vm->conn->driver->info(vm->conn, &info, NULL) != MVMI_OK)
+		info.note[0] = '\0';
+	return fail(err, MVMI_ERR_UNSUPPORTED,
+		    "this %s VM shows no registers%s%s",
+		    vm->conn->driver->name, *info.note ? ": " : "", info.note);
+}
+
 /**
  * Make sure that the vCPU stands still; *ret_release says whether the caller
  * has to release it. In a callback nothing may be waited for.
@@ -70,9 +84,7 @@ static enum mvmi_status settle_vcpu(struct mvmi_vm *vm, unsigned vcpu,
 	if (status != MVMI_OK)
 		return status;
 	if (!vm->conn->vcpu)
-		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "this %s VM shows no registers",
-			    vm->conn->driver->name);
+		return fail_no_registers(vm, err);
 	if (vcpu >= vm->conn->vcpu->count(vm->conn))
 		return fail(err, MVMI_ERR_INVALID,
 			    "there is no vCPU %u; there are %u", vcpu,
