@@ -22,11 +22,33 @@
 /* What may come before an answer: acknowledgements and stop replies. */
 #define STUB_NOISE_MAX 16
 
+/** Was it left behind by a client of ours that was killed? */
+static bool stub_is_dead(const json_t *chardev)
+{
+	const char *filename =
+		json_string_value(json_object_get(chardev, "filename"));
+
+	return filename && strncmp(filename, "disconnected:", 13) == 0;
+}
+
+/** Let QEMU end the stub, and what carried it. */
+static void stub_remove(struct qmp *q)
+{
+	char *text = NULL;
+
+	(void)qmp_hmp(q, "gdbserver none", &text, NULL);
+	free(text);
+	/* Gone with the stub, unless that never got it. */
+	(void)qmp_call(q, "chardev-remove",
+		       json_pack("{s:s}", "id", STUB_CHARDEV), NULL, NULL);
+}
+
 bool stub_is_free(struct qmp *q)
 {
 	json_t *chardevs;
 	json_t *chardev;
 	bool taken = false;
+	bool dead = false;
 	size_t i;
 
 	if (qmp_call(q, "query-chardev", NULL, &chardevs, NULL) != MVMI_OK)
@@ -37,10 +59,17 @@ bool stub_is_free(struct qmp *q)
 			json_string_value(json_object_get(chardev, "label"));
 
 		/* "gdb" is what -s, -gdb and `gdbserver` make. */
-		taken |= !label || strcmp(label, "gdb") == 0 ||
-			 strcmp(label, STUB_CHARDEV) == 0;
+		taken |= !label || strcmp(label, "gdb") == 0;
+		if (label && strcmp(label, STUB_CHARDEV) == 0) {
+			if (stub_is_dead(chardev))
+				dead = true;
+			else
+				taken = true;
+		}
 	}
 	json_decref(chardevs);
+	if (dead && !taken)
+		stub_remove(q);
 	return !taken;
 }
 
@@ -222,17 +251,11 @@ stub_open(struct stub *stub, struct qmp *q, struct mvmi_error *err)
 
 void stub_close(struct stub *stub, struct qmp *q)
 {
-	char *text = NULL;
-
 	if (stub->fd < 0)
 		return;
-	(void)qmp_hmp(q, "gdbserver none", &text, NULL);
-	free(text);
+	stub_remove(q);
 	(void)close(stub->fd);
 	stub->fd = -1;
-	/* Gone with the stub, unless that never got it. */
-	(void)qmp_call(q, "chardev-remove",
-		       json_pack("{s:s}", "id", STUB_CHARDEV), NULL, NULL);
 }
 
 /** Hexadecimal digits of src at to, which has room. */
