@@ -19,6 +19,7 @@
 #include "drivers/fault/fault.h"
 #include "drivers/mock/mock.h"
 #include "drivers/registry.h"
+#include "harness.h"
 
 struct scenario {
 	struct mvmi_vm *vm;
