@@ -42,6 +42,12 @@
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 #define PAGEMAP_SWAPPED (UINT64_C(1) << 62)
 
+/** An address for the kernel; nothing here may follow it. */
+static void *address_of(uint64_t hva)
+{
+	return (void *)(uintptr_t)hva; /* NOLINT(performance-no-int-to-ptr) */
+}
+
 static bool part_has_bit(const struct ram_part *part, uint64_t page)
 {
 	return part->present[page / 64] >> (page % 64) & 1;
@@ -63,7 +69,7 @@ static void part_set_bits(struct ram_part *part, uint64_t page, uint64_t end)
 static void part_fini(struct ram_part *part)
 {
 	if (part->host)
-		(void)munmap((void *)(uintptr_t)part->host, part->len);
+		(void)munmap(part->host, part->len);
 	if (part->fd >= 0)
 		(void)close(part->fd);
 	free(part->present);
@@ -150,12 +156,10 @@ part_init(struct ram_part *part, const struct ram *ram,
 
 	part->fd = -1;
 	part->file_off = map->off + (part->hva - map->start);
-	if (map->userfault)
+	if (map->userfault || (!map->shared && ram->pagemap_fd < 0))
 		part->backing = RAM_BACKING_OPAQUE;
 	else if (map->shared)
 		part->backing = RAM_BACKING_FILE;
-	else if (ram->pagemap_fd < 0)
-		part->backing = RAM_BACKING_OPAQUE;
 	else
 		part->backing =
 			map->inode ? RAM_BACKING_COPY : RAM_BACKING_ANON;
@@ -459,6 +463,7 @@ enum mvmi_status ram_extent(struct ram *ram, mvmi_gpa gpa,
 
 /** Pieces that are read out of the process in one system call. */
 struct ram_batch {
+	struct ram *ram;
 	struct iovec local[RAM_BATCH];
 	struct iovec remote[RAM_BATCH];
 	struct mvmi_mem_op *ops[RAM_BATCH];
@@ -526,14 +531,14 @@ batch_flush(struct ram *ram, struct ram_batch *b, struct mvmi_error *err)
 }
 
 static enum mvmi_status
-batch_add(struct ram *ram, struct ram_batch *b, struct mvmi_mem_op *op,
-	  struct mvmi_span dst, uint64_t hva, struct mvmi_error *err)
+batch_add(struct ram_batch *b, struct mvmi_mem_op *op, struct mvmi_span dst,
+	  uint64_t hva, struct mvmi_error *err)
 {
 	b->local[b->count] = (struct iovec){ dst.ptr, dst.len };
-	b->remote[b->count] = (struct iovec){ (void *)(uintptr_t)hva, dst.len };
+	b->remote[b->count] = (struct iovec){ address_of(hva), dst.len };
 	b->ops[b->count++] = op;
 	b->bytes += dst.len;
-	return b->count == RAM_BATCH ? batch_flush(ram, b, err) : MVMI_OK;
+	return b->count == RAM_BATCH ? batch_flush(b->ram, b, err) : MVMI_OK;
 }
 
 /** Read at off of a file part; holes give zeros and stay holes. */
@@ -585,7 +590,7 @@ static bool part_knows(const struct ram_part *part, uint64_t off, size_t len)
 
 /** Private memory: what has pages is read, the rest is zero or the file's. */
 static enum mvmi_status
-part_read_private(struct ram *ram, struct ram_batch *b, struct ram_part *part,
+part_read_private(struct ram_batch *b, struct ram_part *part,
 		  struct mvmi_mem_op *op, struct mvmi_span dst, uint64_t off,
 		  struct mvmi_error *err)
 {
@@ -593,10 +598,10 @@ part_read_private(struct ram *ram, struct ram_batch *b, struct ram_part *part,
 	enum mvmi_status status = MVMI_OK;
 
 	if (part_knows(part, off, dst.len))
-		return batch_add(ram, b, op, dst, part->hva + off, err);
+		return batch_add(b, op, dst, part->hva + off, err);
 	while (dst.len && status == MVMI_OK) {
 		uint64_t pages = dst.len / MVMI_PAGE_SIZE + 2;
-		struct ram_run run = part_page_run(ram, part, off, pages);
+		struct ram_run run = part_page_run(b->ram, part, off, pages);
 		struct mvmi_span piece = { dst.ptr, MIN(run.len, dst.len) };
 
 		if (run.kind == MVMI_EXTENT_DATA) {
@@ -604,8 +609,7 @@ part_read_private(struct ram *ram, struct ram_batch *b, struct ram_part *part,
 				      (skew + off + piece.len - 1) /
 						      MVMI_PAGE_SIZE +
 					      1);
-			status = batch_add(ram, b, op, piece, part->hva + off,
-					   err);
+			status = batch_add(b, op, piece, part->hva + off, err);
 		} else if (part->backing == RAM_BACKING_COPY) {
 			part_pread(part, op, piece, off);
 		} else {
@@ -619,9 +623,8 @@ part_read_private(struct ram *ram, struct ram_batch *b, struct ram_part *part,
 }
 
 static enum mvmi_status
-part_read(struct ram *ram, struct ram_batch *b, struct ram_part *part,
-	  struct mvmi_mem_op *op, struct mvmi_span dst, uint64_t off,
-	  struct mvmi_error *err)
+part_read(struct ram_batch *b, struct ram_part *part, struct mvmi_mem_op *op,
+	  struct mvmi_span dst, uint64_t off, struct mvmi_error *err)
 {
 	switch (part->backing) {
 	case RAM_BACKING_FILE:
@@ -630,11 +633,11 @@ part_read(struct ram *ram, struct ram_batch *b, struct ram_part *part,
 		return MVMI_OK;
 	case RAM_BACKING_ANON:
 	case RAM_BACKING_COPY:
-		return part_read_private(ram, b, part, op, dst, off, err);
+		return part_read_private(b, part, op, dst, off, err);
 	case RAM_BACKING_OPAQUE:
 		break;
 	}
-	return batch_add(ram, b, op, dst, part->hva + off, err);
+	return batch_add(b, op, dst, part->hva + off, err);
 }
 
 static enum mvmi_status
@@ -657,7 +660,7 @@ ram_read_op(struct ram *ram, struct ram_batch *b, struct mvmi_mem_op *op,
 			break;
 		}
 		dst.len = MIN(dst.len, part->len - (gpa - part->gpa));
-		status = part_read(ram, b, part, op, dst, gpa - part->gpa, err);
+		status = part_read(b, part, op, dst, gpa - part->gpa, err);
 		done += dst.len;
 	}
 	return status;
@@ -669,6 +672,7 @@ enum mvmi_status ram_readv(struct ram *ram, struct mvmi_mem_op *ops,
 	struct ram_batch b;
 	enum mvmi_status status = MVMI_OK;
 
+	b.ram = ram;
 	b.count = 0;
 	b.bytes = 0;
 	for (size_t i = 0; i < count && status == MVMI_OK; i++)
@@ -721,9 +725,9 @@ enum mvmi_status ram_write(struct ram *ram, mvmi_gpa gpa, struct mvmi_bytes src,
 		if (!part || part->gpa > gpa.val || ram_is_rom(ram, gpa.val))
 			return fail_fault(err, gpa.val);
 		off = gpa.val - part->gpa;
-		local = (struct iovec){ (uint8_t *)(uintptr_t)src.ptr,
+		local = (struct iovec){ address_of((uintptr_t)src.ptr),
 					MIN(src.len, part->len - off) };
-		remote = (struct iovec){ (void *)(uintptr_t)(part->hva + off),
+		remote = (struct iovec){ address_of(part->hva + off),
 					 local.iov_len };
 		n = process_vm_writev((pid_t)ram->pid, &local, 1, &remote, 1,
 				      0);

@@ -36,10 +36,10 @@ struct ram_part {
 	uint64_t len;
 	uint64_t hva; /**< in the VMM's process */
 	enum ram_backing backing;
-	int fd;		     /**< owned; -1 without a file */
-	uint64_t file_off;   /**< of gpa */
-	const uint8_t *host; /**< owned mapping, or NULL */
-	uint64_t *present;   /**< owned; see struct mvmi_window */
+	int fd;		   /**< owned; -1 without a file */
+	uint64_t file_off; /**< of gpa */
+	uint8_t *host;	   /**< owned read-only mapping, or NULL */
+	uint64_t *present; /**< owned; see struct mvmi_window */
 };
 
 struct ram {
