@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/util.h"
 
-#define QMP_CHUNK (64 * 1024)
+#define QMP_CHUNK ((size_t)64 * 1024)
 
 static const struct {
 	const char *name;
