@@ -380,7 +380,7 @@ static uint8_t *find(struct mvmi_bytes stream, const void *needle, size_t len)
 		if (memcmp(bytes + i, needle, len) == 0)
 			return bytes + i;
 	}
-	CHECK(!"found");
+	CHECK(false);
 	return NULL;
 }
 

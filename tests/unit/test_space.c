@@ -55,7 +55,7 @@ static void translates_through_four_levels(void)
 
 static void read_crosses_pages(void)
 {
-	uint8_t buf[0x2000];
+	uint8_t buf[0x2000] = { 0 };
 
 	for (int mapped = 0; mapped < 2; mapped++) {
 		setup(mapped);
@@ -75,7 +75,7 @@ static void read_crosses_pages(void)
 static void read_names_the_first_missing_page(void)
 {
 	struct mvmi_error err;
-	uint8_t buf[0x3000];
+	uint8_t buf[0x3000] = { 0 };
 
 	for (int mapped = 0; mapped < 2; mapped++) {
 		setup(mapped);
@@ -93,7 +93,7 @@ static void read_names_the_first_missing_page(void)
 static void read_of_a_page_beyond_ram_names_the_physical_address(void)
 {
 	struct mvmi_error err;
-	uint8_t buf[0x2000];
+	uint8_t buf[0x2000] = { 0 };
 
 	for (int mapped = 0; mapped < 2; mapped++) {
 		setup(mapped);
