@@ -313,6 +313,7 @@ static struct qemu_conn *qemu_create(void)
 	q->qmp.fd = -1;
 	q->stub.fd = -1;
 	q->regs.file = -1;
+	q->regs.shared = -1;
 	q->ram.mem_fd = -1;
 	q->ram.pagemap_fd = -1;
 	return q;

@@ -58,6 +58,8 @@ struct qemu_regs {
 	unsigned count;
 	bool valid; /**< they are those of the hold that is in force */
 	int file;   /**< owned memfd that QEMU writes to; -1 until needed */
+	int shared; /**< owned; the file as QEMU has it: they share an offset */
+	int64_t set; /**< QEMU's number for it; only where file is not -1 */
 };
 
 struct qemu_conn {

@@ -112,31 +112,69 @@ regs_query_vcpus(struct qemu_conn *q, struct mvmi_error *err)
 	return status;
 }
 
-/** Make the file that QEMU writes to, empty, and hand it over. */
-static enum mvmi_status
-regs_add_file(struct qemu_conn *q, json_int_t *ret, struct mvmi_error *err)
+static void regs_close_file(struct qemu_conn *q)
 {
-	enum mvmi_status status;
-	char path[40];
-	json_t *value;
-	int fd;
+	if (q->regs.file >= 0)
+		(void)close(q->regs.file);
+	if (q->regs.shared >= 0)
+		(void)close(q->regs.shared);
+	q->regs.file = -1;
+	q->regs.shared = -1;
+}
 
+/** A memfd, and a second, write-only way into it: QEMU takes no other. */
+static enum mvmi_status
+regs_open_file(struct qemu_conn *q, struct mvmi_error *err)
+{
+	char path[40];
+
+	q->regs.file = memfd_create("microvmi-state", MFD_CLOEXEC);
 	if (q->regs.file < 0)
-		q->regs.file = memfd_create("microvmi-state", MFD_CLOEXEC);
-	if (q->regs.file < 0 || ftruncate(q->regs.file, 0) != 0)
 		return fail_sys(err, errno, "no memfd for the device state");
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", q->regs.file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
+	q->regs.shared = open(path, O_WRONLY | O_CLOEXEC);
+	if (q->regs.shared < 0)
 		return fail_sys(err, errno, "cannot open the memfd again");
-	status = qmp_call_fd(&q->qmp, "add-fd",
-			     json_pack("{s:s}", "opaque", REGS_OPAQUE), fd,
-			     &value, err);
-	(void)close(fd);
+	return MVMI_OK;
+}
+
+/** Hand the file over. */
+static enum mvmi_status
+regs_add_file(struct qemu_conn *q, struct mvmi_error *err)
+{
+	json_t *value;
+	enum mvmi_status status = qmp_call_fd(
+		&q->qmp, "add-fd", json_pack("{s:s}", "opaque", REGS_OPAQUE),
+		q->regs.shared, &value, err);
+
 	if (status != MVMI_OK)
 		return status;
-	*ret = json_integer_value(json_object_get(value, "fdset-id"));
+	q->regs.set = json_integer_value(json_object_get(value, "fdset-id"));
 	json_decref(value);
+	return MVMI_OK;
+}
+
+/**
+ * Have an empty file that QEMU writes to. It is the same one for the length of
+ * the connection: QEMU closes what is taken back from it only while the VM
+ * runs, so that one a read would pile up in it.
+ */
+static enum mvmi_status
+regs_prepare_file(struct qemu_conn *q, struct mvmi_error *err)
+{
+	if (q->regs.file < 0) {
+		enum mvmi_status status = regs_open_file(q, err);
+
+		if (status == MVMI_OK)
+			status = regs_add_file(q, err);
+		if (status != MVMI_OK) {
+			regs_close_file(q);
+			return status;
+		}
+	}
+	if (ftruncate(q->regs.file, 0) != 0 ||
+	    lseek(q->regs.shared, 0, SEEK_SET) != 0)
+		return fail_sys(err, errno, "cannot empty the memfd");
 	return MVMI_OK;
 }
 
@@ -169,19 +207,16 @@ static enum mvmi_status regs_parse(struct qemu_conn *q, struct mvmi_error *err)
 static enum mvmi_status regs_save(struct qemu_conn *q, struct mvmi_error *err)
 {
 	enum mvmi_status status = regs_query_vcpus(q, err);
-	json_int_t set = -1;
 	char name[40];
 
 	if (status == MVMI_OK)
-		status = regs_add_file(q, &set, err);
+		status = regs_prepare_file(q, err);
 	if (status != MVMI_OK)
 		return status;
-	(void)snprintf(name, sizeof(name), "/dev/fdset/%" JSON_INTEGER_FORMAT,
-		       set);
+	(void)snprintf(name, sizeof(name), "/dev/fdset/%" PRId64, q->regs.set);
 	status = qmp_call(&q->qmp, "xen-save-devices-state",
 			  json_pack("{s:s, s:b}", "filename", name, "live", 1),
 			  NULL, err);
-	regs_remove_set(q, set);
 	return status == MVMI_OK ? regs_parse(q, err) : status;
 }
 
@@ -234,9 +269,10 @@ enum mvmi_status qemu_regs_init(struct qemu_conn *q, struct mvmi_error *err)
 
 void qemu_regs_fini(struct qemu_conn *q)
 {
-	free(q->regs.vcpus);
+	/* The hold was lifted before: now QEMU closes it at once. */
 	if (q->regs.file >= 0)
-		(void)close(q->regs.file);
+		regs_remove_set(q, q->regs.set);
+	regs_close_file(q);
+	free(q->regs.vcpus);
 	q->regs.vcpus = NULL;
-	q->regs.file = -1;
 }
