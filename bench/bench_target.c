@@ -129,7 +129,7 @@ static void scatter_ours(void *arg, unsigned count)
 static bool matches(struct bench *b, uint64_t host)
 {
 	static const uint64_t looks[] = { 0, MIB, 2 * MIB, 16 * MIB };
-	uint8_t there[PAGE];
+	uint8_t there[PAGE] = { 0 };
 
 	b->host = host;
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++) {

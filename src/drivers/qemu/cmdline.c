@@ -132,6 +132,15 @@ static void take_mon(struct cmdline *c, const char *value)
 				 sizeof(m->chardev));
 }
 
+/** A descriptor's number; -1 if it is none. */
+static int parse_fd(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	return end != text && !*end && value <= INT_MAX ? (int)value : -1;
+}
+
 /** Give the monitors that go over this chardev their place. */
 static void take_chardev(struct cmdline *c, const char *value)
 {
@@ -146,7 +155,7 @@ static void take_chardev(struct cmdline *c, const char *value)
 			continue;
 		if (!find_value(value, "path", "", m->path, sizeof(m->path)) &&
 		    find_value(value, "fd", "", fd, sizeof(fd)))
-			m->fd = atoi(fd);
+			m->fd = parse_fd(fd);
 	}
 }
 

@@ -27,7 +27,8 @@
 struct qemu_guardian {
 	pid_t pid;
 	int pipe;	     /**< owned; its end tells the guardian of ours */
-	volatile int *armed; /**< owned; a page both processes see */
+	void *page;	     /**< owned; both processes see it */
+	volatile int *armed; /**< in page */
 };
 
 /** Where the child keeps its three descriptors. */
@@ -148,6 +149,7 @@ enum mvmi_status guardian_create(int monitor_fd, struct qemu_guardian **ret,
 		free(g);
 		return fail(err, MVMI_ERR_NOMEM, "no page for the guardian");
 	}
+	g->page = page;
 	g->armed = page;
 	status = guardian_start(g, monitor_fd, err);
 	if (status != MVMI_OK) {
@@ -173,6 +175,6 @@ void guardian_destroy(struct qemu_guardian *guardian)
 	(void)close(guardian->pipe);
 	while (waitpid(guardian->pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
-	(void)munmap((void *)(uintptr_t)guardian->armed, MVMI_PAGE_SIZE);
+	(void)munmap(guardian->page, MVMI_PAGE_SIZE);
 	free(guardian);
 }

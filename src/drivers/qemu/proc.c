@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "base/util.h"
 
-#define PROC_CHUNK    (32 * 1024)
+#define PROC_CHUNK    ((size_t)(32 * 1024))
 #define PROC_PATH_LEN 352
 
 int proc_open(int64_t pid, const char *name)
@@ -164,7 +164,7 @@ proc_parse_maps(char *text, struct proc_maps *ret, struct mvmi_error *err)
 enum mvmi_status
 proc_maps(int64_t pid, struct proc_maps *ret, struct mvmi_error *err)
 {
-	char *text;
+	char *text = NULL;
 	size_t len;
 	enum mvmi_status status = proc_read(pid, "maps", &text, &len, err);
 
@@ -211,7 +211,7 @@ proc_mark_userfault(int64_t pid, struct proc_maps *maps, struct mvmi_error *err)
 	struct proc_map at = { 0 };
 	enum mvmi_status status;
 	char *save = NULL;
-	char *text;
+	char *text = NULL;
 	size_t len;
 
 	if (proc_count_fds(pid, "anon_inode:[userfaultfd]") == 0)

@@ -227,7 +227,7 @@ uint32_t qmp_take_events(struct qmp *q)
 
 /** Send all of text, with fd beside its first byte unless that is -1. */
 static enum mvmi_status
-qmp_send(struct qmp *q, const char *text, int fd, struct mvmi_error *err)
+qmp_send(struct qmp *q, char *text, int fd, struct mvmi_error *err)
 {
 	union {
 		struct cmsghdr header;
@@ -239,8 +239,7 @@ qmp_send(struct qmp *q, const char *text, int fd, struct mvmi_error *err)
 
 	while (done < len) {
 		struct pollfd pfd = { .fd = q->fd, .events = POLLOUT };
-		struct iovec iov = { (char *)(uintptr_t)text + done,
-				     len - done };
+		struct iovec iov = { text + done, len - done };
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 		ssize_t n;
 
@@ -413,17 +412,16 @@ qmp_connect(struct qmp *q, const char *path, struct mvmi_error *err)
 }
 
 static enum mvmi_status
-qmp_take_greeting(struct qmp *q, const json_t *greeting, struct mvmi_error *err)
+qmp_take_greeting(struct qmp *q, json_t *greeting, struct mvmi_error *err)
 {
 	int major;
 	int minor;
 	int micro;
 	json_error_t detail;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)greeting, &detail, 0,
-			   "{s:{s:{s:{s:i, s:i, s:i}}}}", "QMP", "version",
-			   "qemu", "major", &major, "minor", &minor, "micro",
-			   &micro) < 0)
+	if (json_unpack_ex(greeting, &detail, 0, "{s:{s:{s:{s:i, s:i, s:i}}}}",
+			   "QMP", "version", "qemu", "major", &major, "minor",
+			   &minor, "micro", &micro) < 0)
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "the socket's greeting is not QMP's: %s",
 			    detail.text);
