@@ -40,7 +40,7 @@ void bench_row_ratio(const char *what, const struct bench_pair *pair,
 void bench_row_ns(const char *what, double ns, const char *wanted);
 
 /** End the program, saying why. */
-_Noreturn void bench_die(const char *what, const char *why);
+__attribute__((noreturn)) void bench_die(const char *what, const char *why);
 
 /** Keep the compiler from dropping what was read. */
 static inline void bench_keep(const void *ptr)
