@@ -66,9 +66,9 @@ need() {
 		"${missing[@]}" </dev/null >&2
 }
 
-# Configure a build folder once, or anew when its options differ, and compile:
-#   meson_build FOLDER [VARIABLE=VALUE...] -- OPTION...
-meson_build() {
+# Configure a build folder once, or anew when its options differ:
+#   meson_setup FOLDER [VARIABLE=VALUE...] -- OPTION...
+meson_setup() {
 	local folder=$1 env=() stamp
 
 	shift
@@ -85,8 +85,12 @@ meson_build() {
 			die "meson setup of $folder failed"
 		echo "$stamp" >"$folder/.dev-options"
 	fi
-	ninja -C "$folder" -j "$(jobs_count)" >&2 ||
-		die "$folder does not compile"
+}
+
+# Configure, and compile.
+meson_build() {
+	meson_setup "$@"
+	ninja -C "$1" -j "$(jobs_count)" >&2 || die "$1 does not compile"
 }
 
 # The release build: -O2 with symbols, so that a report from the field names
@@ -97,6 +101,13 @@ build_release() {
 	for file in build/microvmi build/libmicrovmi.so; do
 		[ -e "$file" ] || die "the build left no $file"
 	done
+}
+
+# What clang-tidy reads the code as: with assertions, for they tell it what
+# cannot be, and with all there is to compile.  Nothing is compiled.
+configure_lint() {
+	meson_setup build-lint CC=clang -- --buildtype=debug -Dbench=true
+	ninja -C build-lint build.ninja >/dev/null || die "build-lint is broken"
 }
 
 # The build with sanitizers, by the other compiler, warnings being errors.

@@ -27,6 +27,7 @@ esac
 
 need lint
 build_release
+configure_lint
 [ $# -gt 0 ] || set -- "${all[@]}"
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT

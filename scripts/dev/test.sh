@@ -64,6 +64,7 @@ suites build ''
 if [ $tier != quick ]; then
 	compile build-san build_sanitized
 	suites build-san -san fuzz
+	compile lint-setup configure_lint
 	step tap lint -- bash scripts/checks/run
 	live=()
 	[ $tier != full ] || live=(--full)
