@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define ERROR_IS_DEFINED_HERE
 #include "base/error.h"
 
 #include <assert.h>

@@ -39,4 +39,19 @@ enum mvmi_status fail_walk(struct mvmi_error *err, uint64_t addr,
 enum mvmi_status fail_context(struct mvmi_error *err, enum mvmi_status status,
 			      const char *fmt, ...) MVMI_PRINTF(3, 4);
 
+#if defined(__clang_analyzer__) && !defined(ERROR_IS_DEFINED_HERE)
+/* The analyser sees one file at a time: tell it that failing is never OK. */
+static inline enum mvmi_status mvmi__failed(enum mvmi_status status)
+{
+	if (status == MVMI_OK)
+		__builtin_unreachable();
+	return status;
+}
+
+#define mvmi__fail(...)	      mvmi__failed(mvmi__fail(__VA_ARGS__))
+#define mvmi__fail_sys(...)   mvmi__failed(mvmi__fail_sys(__VA_ARGS__))
+#define mvmi__fail_fault(...) mvmi__failed(mvmi__fail_fault(__VA_ARGS__))
+#define mvmi__fail_walk(...)  mvmi__failed(mvmi__fail_walk(__VA_ARGS__))
+#endif
+
 #endif /* MICROVMI_BASE_ERROR_H */
