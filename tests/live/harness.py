@@ -469,11 +469,10 @@ def parse_registers(text):
         found[names[name]] = {'base': int(base, 16), 'limit': int(limit, 16)}
     # 7.2 and later print YMM, highest quadword first, where AVX is on.
     wide = {}
-    for number, value in re.findall(r'^(?:.*\s)?YMM(\d\d)=([0-9a-f ]+)', text,
-                                    re.M):
+    for number, value in re.findall(r'\bYMM(\d\d)=([0-9a-f ]+)', text):
         wide[int(number)] = int(value.replace(' ', ''), 16)
     low = {number: value & (1 << 128) - 1 for number, value in wide.items()}
-    for number, value in re.findall(r'XMM(\d\d)=([0-9a-f]{16} [0-9a-f]{16})',
+    for number, value in re.findall(r'\bXMM(\d\d)=([0-9a-f]{16} [0-9a-f]{16})',
                                     text):
         low[int(number)] = int(value.replace(' ', ''), 16)
     mxcsr = re.search(r'MXCSR=([0-9a-f]+)', text)

@@ -20,6 +20,10 @@ def compare(guest, vcpu):
     got, unknown = registers_of(guest, vcpu)
     for name, value in wanted.items():
         if name in ('xmm', 'ymm'):
+            check_equal(len(value), 16, 'registers in ' + name)
+            for at, content in value.items():
+                check_equal(number(got[name][at]), content,
+                            '%s%d' % (name, at))
             continue
         check(name not in unknown, name, 'is unknown')
         check(name in got, name, 'is not shown; there are', sorted(got))
