@@ -68,8 +68,8 @@ fail_no_registers(struct mvmi_vm *vm, struct mvmi_error *err)
 	if (!lost || vm->conn->driver->info(vm->conn, &info, NULL) != MVMI_OK)
 		info.note[0] = '\0';
 	return fail(err, MVMI_ERR_UNSUPPORTED,
-		    "this %s VM shows no registers%s%s",
-		    vm->conn->driver->name, *info.note ? ": " : "", info.note);
+		    "this %s VM shows no registers%s%s", vm->conn->driver->name,
+		    *info.note ? ": " : "", info.note);
 }
 
 /**

@@ -92,29 +92,29 @@ open_parsed(const struct mvmi_driver *driver, const struct target *target,
 }
 
 enum mvmi_status
-registry_open(const char *string, const struct mvmi_open_args *args,
+registry_open(const char *target, const struct mvmi_open_args *args,
 	      struct mvmi_conn **ret, struct mvmi_error *err)
 {
 	const struct mvmi_driver *driver;
-	struct target target;
+	struct target parsed;
 	char names[128];
-	enum mvmi_status status = target_parse(string, &target, err);
+	enum mvmi_status status = target_parse(target, &parsed, err);
 
 	if (status != MVMI_OK)
 		return status;
-	driver = *target.scheme ? find_by_scheme(target.scheme)
-				: find_by_path(target.where);
+	driver = *parsed.scheme ? find_by_scheme(parsed.scheme)
+				: find_by_path(parsed.where);
 	list_names(names, sizeof(names));
-	if (!driver && *target.scheme)
+	if (!driver && *parsed.scheme)
 		return fail(err, MVMI_ERR_INVALID,
 			    "no driver is called \"%s\"; there are: %s",
-			    target.scheme, names);
+			    parsed.scheme, names);
 	if (!driver)
 		return fail(err, MVMI_ERR_INVALID,
 			    "%s is neither a dump nor a QMP socket that can be "
 			    "read; name the driver: %s",
-			    string, names);
-	return open_parsed(driver, &target, args, ret, err);
+			    target, names);
+	return open_parsed(driver, &parsed, args, ret, err);
 }
 
 enum mvmi_status

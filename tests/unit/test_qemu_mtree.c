@@ -53,11 +53,12 @@ static size_t parse(const char *text)
 
 static void refuse(const char *lines, enum mvmi_status status)
 {
-	char text[4096] = HEAD;
+	char text[4096];
 	struct mvmi_error err;
 	size_t count = 99;
 
-	(void)strcat(text, lines);
+	CHECK((size_t)snprintf(text, sizeof(text), "%s%s", HEAD, lines) <
+	      sizeof(text));
 	CHECK(mtree_parse(text, regions, &count, &err) == status);
 	CHECK(count == 99);
 	CHECK(strlen(err.msg) > 0);

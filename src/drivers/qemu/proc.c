@@ -79,8 +79,9 @@ enum mvmi_status proc_read(int64_t pid, const char *name, char **ret,
 	(void)close(fd);
 	if (status != MVMI_OK) {
 		free(text);
-		return fail_context(err, status, "/proc/%" PRId64 "/%s", pid,
-				    name);
+		(void)fail_context(err, status, "/proc/%" PRId64 "/%s", pid,
+				   name);
+		return status;
 	}
 	*ret = text;
 	return MVMI_OK;
