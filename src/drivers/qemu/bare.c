@@ -142,6 +142,10 @@ qemu_bare(struct qemu_conn *q, const struct cmdline *c, struct mvmi_error *err)
 	enum mvmi_status status;
 	uint64_t hva = 0;
 
+	if (c->has_split)
+		return fail(err, MVMI_ERR_UNSUPPORTED,
+			    "without a monitor, max-ram-below-4g hides where "
+			    "RAM lies");
 	if (low < 2 * MIB || len > BARE_RAM_MAX || c->has_slots)
 		return fail(err, MVMI_ERR_UNSUPPORTED,
 			    "without a monitor, the layout of a \"%s\" with "

@@ -184,6 +184,13 @@ static void take_memory(struct cmdline *c, const char *value)
 	c->has_slots |= find_value(value, "maxmem", "", slots, sizeof(slots));
 }
 
+/** -machine may come more than once: -M q35 -machine memory-backend=ram0. */
+static void take_machine(struct cmdline *c, const char *value)
+{
+	(void)find_value(value, "type", "type", c->machine, sizeof(c->machine));
+	c->has_split |= strstr(value, "max-ram-below-4g") != NULL;
+}
+
 static void take_option(struct cmdline *c, const char *word, const char *value)
 {
 	if (is_option(word, "qmp") || is_option(word, "qmp-pretty"))
@@ -194,10 +201,11 @@ static void take_option(struct cmdline *c, const char *word, const char *value)
 		(void)find_value(value, "guest", "guest", c->name,
 				 sizeof(c->name));
 	else if (is_option(word, "M") || is_option(word, "machine"))
-		(void)find_value(value, "type", "type", c->machine,
-				 sizeof(c->machine));
+		take_machine(c, value);
 	else if (is_option(word, "m"))
 		take_memory(c, value);
+	else if (is_option(word, "global"))
+		c->has_split |= strstr(value, "max-ram-below-4g") != NULL;
 	else if (is_option(word, "device"))
 		c->has_balloon |= strstr(value, "virtio-balloon") ||
 				  strstr(value, "virtio-mem");

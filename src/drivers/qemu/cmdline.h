@@ -26,6 +26,7 @@ struct cmdline {
 	char machine[64];    /**< e.g. "pc-q35-7.2"; "" where it is not said */
 	uint64_t memory_len; /**< bytes, of -m; 0 where it is not said */
 	bool has_slots;	     /**< memory can be plugged, or lies in nodes */
+	bool has_split;	     /**< it says itself how much lies below 4 GiB */
 	bool has_gdb;	     /**< a gdb stub for someone else */
 	bool has_balloon;    /**< a device that gives RAM back */
 };
