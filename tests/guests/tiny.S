@@ -9,6 +9,8 @@
  *   0x110010  16 bytes "microvmi tiny ok"
  *   0x120000  patch_me: mov $1, %eax; ret (the immediate is at 0x120001)
  *   0x130000  PML4; 0x131000.. the other tables
+ *   0x160000  u8, set by QEMU's loader device: not 0 to leave x87, SSE and
+ *             AVX alone, which a KVM that emulates instructions needs
  *
  * Virtual memory: the first GiB is identity-mapped with 2 MiB pages, and the
  * page at 0x110000 is also at 0xffff900000000000, as a 4 KiB page, read-only
@@ -26,6 +28,7 @@
 	.set	LDT, 0x112000
 	.set	IDT, 0x113000
 	.set	STACK, 0x140000
+	.set	PLAIN, 0x160000
 	.set	SERIAL, 0x3f8
 
 	.set	CODE, 0x08
@@ -125,6 +128,8 @@ long_mode:
 	mov	$0xcafe000, %eax
 	mov	%rax, %cr2
 
+	cmpb	$0, PLAIN
+	jne	no_simd
 	mov	$1, %eax		/* AVX and its XCR0, if there */
 	cpuid
 	and	$0x14000000, %ecx
@@ -143,6 +148,7 @@ long_mode:
 	fldl2e				/* two, so that ST0 is no register 7 */
 	fldpi
 
+no_simd:
 	mov	$0x80000001, %eax	/* TSC_AUX, if there is RDTSCP */
 	cpuid
 	test	$0x8000000, %edx

@@ -129,7 +129,7 @@ def run_group(tap, version, cases):
                     version, str(error).replace('\n', ' ')[:200]))
             return
         if cases[0].guest.get('accel') == 'kvm':
-            reason = harness.kvm_reason()
+            reason = harness.kvm_reason(version)
             if reason:
                 for one in waiting:
                     tap.line(True, label(one), reason)

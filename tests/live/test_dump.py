@@ -129,19 +129,19 @@ def compressed_dump_is_a_zstd_stream_of_the_dump(guest):
 def dense_guest():
     """A guest with half a GiB of RAM that is not zero, so that a dump of it
     takes a while."""
-    path = '/dev/shm/mvmi-dense-%d' % os.getpid()
-    with open(path, 'wb') as file:
+    # Without a name, so that nothing is left of it however this ends.
+    with open(os.memfd_create('dense'), 'wb') as file:
         for number in range(512):
             file.write(os.urandom(4096) * 256 + bytes([number & 255]))
-    guest = QemuGuest(memory='1G', extra=(
-        '-device', 'loader,file=%s,addr=0x1000000,force-raw=on' % path))
-    try:
-        guest.start()
-    except BaseException:
-        guest.stop()
-        raise
-    finally:
-        os.unlink(path)
+        file.flush()
+        guest = QemuGuest(memory='1G', extra=(
+            '-device', 'loader,file=/proc/%d/fd/%d,addr=0x1000000,'
+            'force-raw=on' % (os.getpid(), file.fileno())))
+        try:
+            guest.start()
+        except BaseException:
+            guest.stop()
+            raise
     return guest
 
 

@@ -70,9 +70,3 @@ def reading_registers_leaves_the_guest_running(guest):
     before = guest.u64_at(TINY['counter'])
     registers_of(guest)
     check(guest.u64_at(TINY['counter']) > before, 'the guest stands still')
-
-
-@case(fresh=True, accel='kvm')
-def registers_equal_qemus_own_under_kvm(guest):
-    with guest.halted():
-        compare(guest, 0)
