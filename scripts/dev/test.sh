@@ -54,7 +54,7 @@ suites() {
 }
 
 if [ $tier = quick ]; then
-	need build
+	need quick
 else
 	need test
 fi
