@@ -1,5 +1,5 @@
 #!/bin/bash
-# usage: ./dev setup [build|demo|test|lint|fuzz|bench|all]
+# usage: ./dev setup [build|quick|demo|test|lint|fuzz|bench|all]
 #
 # Installs the Debian packages that a task needs, with apt-get, as root or
 # through sudo, and says which.  When all are there, apt is not called at all.
