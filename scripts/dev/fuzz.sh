@@ -32,6 +32,8 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
+# To libFuzzer no time at all means for ever.
+[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "fuzz: --minutes needs 1 or more"
 need fuzz
 meson_build build-fuzz CC=clang -- --buildtype=debugoptimized -Dfuzz=true \
 	-Db_sanitize=address,undefined -Db_lundef=false -Dtools=false \
