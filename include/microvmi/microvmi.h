@@ -6,6 +6,7 @@
 #include <microvmi/event.h>
 #include <microvmi/mem.h>
 #include <microvmi/space.h>
+#include <microvmi/symbols.h>
 #include <microvmi/types.h>
 #include <microvmi/vcpu.h>
 #include <microvmi/vm.h>
