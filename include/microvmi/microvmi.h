@@ -5,6 +5,7 @@
 
 #include <microvmi/event.h>
 #include <microvmi/mem.h>
+#include <microvmi/os.h>
 #include <microvmi/space.h>
 #include <microvmi/symbols.h>
 #include <microvmi/types.h>
