@@ -146,7 +146,11 @@ MVMI_API uint64_t mvmi_vm_incarnation(const struct mvmi_vm *vm);
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_vm_hold(struct mvmi_vm *vm, struct mvmi_error *err);
 
-/** Lift one hold. @retval MVMI_ERR_INVALID  There is none to lift. */
+/**
+ * Lift one hold. If that fails the hold stays, and may be lifted again.
+ *
+ * @retval MVMI_ERR_INVALID  There is none to lift.
+ */
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_vm_release(struct mvmi_vm *vm, struct mvmi_error *err);
 

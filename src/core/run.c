@@ -42,10 +42,14 @@ enum mvmi_status mvmi_vm_release(struct mvmi_vm *vm, struct mvmi_error *err)
 
 	if (vm->hold_count == 0)
 		return fail(err, MVMI_ERR_INVALID, "there is no hold to lift");
-	if (--vm->hold_count)
+	if (vm->hold_count > 1) {
+		vm->hold_count--;
 		return MVMI_OK;
+	}
 	vm_new_epoch(vm);
 	status = vm_settle(vm, vm->conn->run->release(vm->conn, err));
+	if (status == MVMI_OK || status == MVMI_ERR_GONE)
+		vm->hold_count = 0;
 	return fail_context(err, status, "cannot release the VM");
 }
 
