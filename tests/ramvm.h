@@ -17,10 +17,11 @@
 
 struct ramvm {
 	struct mvmi_conn conn;
-	uint8_t *ram; /**< RAMVM_LEN bytes */
-	size_t len;   /**< of it are there, from guest-physical 0 on */
-	bool mapped;  /**< offer a window of it, else scatter reads only */
-	bool frozen;  /**< it never changes, like a dump */
+	uint8_t *ram;	    /**< RAMVM_LEN bytes */
+	size_t len;	    /**< of it are there, from guest-physical 0 on */
+	size_t private_len; /**< the last of them are encrypted, if unmapped */
+	bool mapped; /**< offer a window of it, else scatter reads only */
+	bool frozen; /**< it never changes, like a dump */
 	struct mvmi_regs regs;
 	unsigned readv_calls; /**< so far */
 	unsigned held;	      /**< by the core, now */
@@ -76,6 +77,8 @@ ramvm_readv(struct mvmi_conn *conn, struct mvmi_mem_op *ops, size_t count,
 			memcpy(ops[i].dst.ptr, vm->ram + off, ops[i].done);
 		ops[i].status = ops[i].done == ops[i].dst.len ? MVMI_OK
 							      : MVMI_ERR_FAULT;
+		if (ops[i].done && off >= vm->len - vm->private_len)
+			ops[i].status = MVMI_ERR_DENIED;
 	}
 	return MVMI_OK;
 }

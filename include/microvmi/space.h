@@ -65,6 +65,7 @@ enum mvmi_walk_fault {
 	MVMI_WALK_NOT_PRESENT,	 /**< bit 0 of an entry is clear */
 	MVMI_WALK_RESERVED,	 /**< an entry sets a reserved bit */
 	MVMI_WALK_NO_MEMORY,	 /**< an entry lies where there is no RAM */
+	MVMI_WALK_DENIED,	 /**< an entry lies in private memory */
 };
 
 /** Lower-case reason, e.g. "not present". Never NULL. */

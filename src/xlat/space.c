@@ -93,12 +93,10 @@ feed_from_driver(struct mvmi_space *space, struct walk *walk,
 
 	if (status != MVMI_OK)
 		return status;
-	if (op.status == MVMI_ERR_FAULT)
-		walk_no_memory(walk);
-	else if (op.status == MVMI_OK)
+	if (op.status == MVMI_OK)
 		walk_feed(walk, &space->rules,
 			  decode_entry(&space->rules, raw));
-	else
+	else if (!walk_feed_failure(walk, op.status))
 		return mvmi_mem_read(space->vm, op.gpa, op.dst, err);
 	return MVMI_OK;
 }
@@ -189,12 +187,10 @@ feed_batch(struct mvmi_space *space, struct walk *walks, size_t count,
 
 		if (!walks[i].wants)
 			continue;
-		if (op->status == MVMI_ERR_FAULT)
-			walk_no_memory(&walks[i]);
-		else if (op->status == MVMI_OK)
+		if (op->status == MVMI_OK)
 			walk_feed(&walks[i], &space->rules,
 				  decode_entry(&space->rules, op->dst.ptr));
-		else
+		else if (!walk_feed_failure(&walks[i], op->status))
 			return mvmi_mem_read(space->vm, op->gpa, op->dst, err);
 	}
 	return MVMI_OK;

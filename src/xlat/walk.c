@@ -12,6 +12,7 @@ static const char *const fault_names[] = {
 	[MVMI_WALK_NOT_PRESENT] = "not present",
 	[MVMI_WALK_RESERVED] = "reserved bit set",
 	[MVMI_WALK_NO_MEMORY] = "no memory",
+	[MVMI_WALK_DENIED] = "private memory",
 };
 
 const char *mvmi_walk_fault_name(enum mvmi_walk_fault fault)
@@ -65,6 +66,13 @@ void walk_explain(const struct mvmi_translation *to,
 				"virtual 0x%" PRIx64
 				": the %s entry at 0x%" PRIx64
 				" lies where there is no memory",
+				gva, table, to->entry_gpa.val);
+		break;
+	case MVMI_WALK_DENIED:
+		(void)fail_walk(err, gva,
+				"virtual 0x%" PRIx64
+				": the %s entry at 0x%" PRIx64
+				" lies in private memory of an encrypted guest",
 				gva, table, to->entry_gpa.val);
 		break;
 	case MVMI_WALK_NOT_PRESENT:

@@ -102,11 +102,20 @@ walk_feed(struct walk *walk, const struct paging_rules *rules, uint64_t entry)
 	}
 }
 
-/** The entry that the walk wants lies where there is no RAM. */
-static inline void walk_no_memory(struct walk *walk)
+/**
+ * The entry that the walk wants can't be read, where that is no more than the
+ * end of this walk: there is no RAM, or private memory.
+ *
+ * @return false if it is more than that.
+ */
+static inline bool walk_feed_failure(struct walk *walk, enum mvmi_status status)
 {
+	if (status != MVMI_ERR_FAULT && status != MVMI_ERR_DENIED)
+		return false;
 	walk->to.entry = 0;
-	walk_end(walk, MVMI_WALK_NO_MEMORY);
+	walk_end(walk, status == MVMI_ERR_FAULT ? MVMI_WALK_NO_MEMORY
+						: MVMI_WALK_DENIED);
+	return true;
 }
 
 #define walk_explain mvmi__walk_explain

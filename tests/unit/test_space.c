@@ -128,6 +128,25 @@ static void a_table_beyond_ram_is_no_memory(void)
 	}
 }
 
+static void a_table_in_private_memory_ends_only_its_own_walk(void)
+{
+	struct mvmi_translation to[2] = { { .gva = { 0x400000 } },
+					  { .gva = { 0x8000400000 } } };
+	struct mvmi_error err;
+	mvmi_gpa gpa;
+
+	setup(0);
+	ramvm.private_len = MVMI_PAGE_SIZE;
+	ramvm_put64(0x1000 + 8, (RAMVM_LEN - MVMI_PAGE_SIZE) | P);
+	CHECK(mvmi_space_translate_batch(space, to, 2, NULL) == MVMI_OK);
+	CHECK(to[0].fault == MVMI_WALK_OK);
+	CHECK(to[1].fault == MVMI_WALK_DENIED && to[1].level == 3);
+	CHECK(mvmi_space_translate(space, to[1].gva, &gpa, &err) ==
+	      MVMI_ERR_NOT_PRESENT);
+	CHECK(strstr(err.msg, "lies in private memory"));
+	ramvm.private_len = 0;
+}
+
 static void faults_say_what_is_wrong(void)
 {
 	struct mvmi_error err;
@@ -517,7 +536,9 @@ static void a_vcpu_runs_in_the_space_of_its_cr3(void)
 TESTS(T(translates_through_four_levels), T(read_crosses_pages),
       T(read_names_the_first_missing_page),
       T(read_of_a_page_beyond_ram_names_the_physical_address),
-      T(a_table_beyond_ram_is_no_memory), T(faults_say_what_is_wrong),
+      T(a_table_beyond_ram_is_no_memory),
+      T(a_table_in_private_memory_ends_only_its_own_walk),
+      T(faults_say_what_is_wrong),
       T(tables_that_point_to_themselves_are_walked), T(walk_shows_each_entry),
       T(without_paging_addresses_are_physical),
       T(a_long_read_through_a_large_page_is_one_scatter_read),
