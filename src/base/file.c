@@ -25,6 +25,11 @@ file_open(struct file *f, const char *path, struct mvmi_error *err)
 	struct stat st;
 	off_t size;
 
+	if (fd == 0) {
+		/* Standard input was closed: 0 is what a closed file has. */
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		(void)close(0);
+	}
 	if (fd < 0)
 		return fail_sys(err, errno, "cannot open %s", path);
 	if (fstat(fd, &st) != 0) {

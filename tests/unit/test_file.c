@@ -109,7 +109,20 @@ static void closing_twice_is_harmless(void)
 	file_close(&f);
 }
 
+static void descriptor_0_is_not_taken(void)
+{
+	int saved = dup(0);
+	struct file f;
+
+	(void)close(0);
+	CHECK(file_open(&f, "/proc/self/exe", NULL) == MVMI_OK);
+	CHECK(f.fd > 0 && fcntl(0, F_GETFD) == -1);
+	file_close(&f);
+	CHECK(saved < 0 || (dup2(saved, 0) == 0 && close(saved) == 0));
+}
+
 TESTS(T(a_read_past_the_end_says_how_much_is_missing),
       T(one_run_goes_to_many_places), T(an_offset_beyond_off_t_is_refused),
       T(a_hole_is_told_from_data), T(a_directory_is_not_a_file),
-      T(a_missing_file_is_named), T(closing_twice_is_harmless))
+      T(a_missing_file_is_named), T(closing_twice_is_harmless),
+      T(descriptor_0_is_not_taken))
