@@ -73,7 +73,8 @@ const char *number_parse_len(const char *s, uint64_t *ret)
 const char *number_format_size(char buf[NUMBER_SIZE_LEN], uint64_t bytes)
 {
 	static const char units[] = "KMGTPE";
-	uint64_t whole = bytes;
+	uint64_t unit_len = 1024;
+	uint64_t whole;
 	unsigned tenth;
 	size_t unit = 0;
 
@@ -81,14 +82,22 @@ const char *number_format_size(char buf[NUMBER_SIZE_LEN], uint64_t bytes)
 		(void)snprintf(buf, NUMBER_SIZE_LEN, "%" PRIu64 " B", bytes);
 		return buf;
 	}
-	while (whole >= UINT64_C(1024) * 1024) {
-		whole /= 1024;
+	/* 4 GiB without the hole of a VGA card is 4 GiB, not 3.9. */
+	while (unit + 2 < sizeof(units) &&
+	       bytes >= unit_len * 1024 - unit_len / 20) {
+		unit_len *= 1024;
 		unit++;
 	}
-	tenth = (unsigned)(whole % 1024 * 10 / 1024);
-	(void)snprintf(buf, NUMBER_SIZE_LEN, "%u", (unsigned)(whole / 1024));
+	whole = bytes / unit_len;
+	tenth = (unsigned)((bytes % unit_len / (unit_len / 1024) * 10 + 512) /
+			   1024);
+	whole += tenth / 10;
+	tenth %= 10;
 	if (tenth)
-		(void)snprintf(buf + strlen(buf), 4, ".%u", tenth % 10);
-	(void)snprintf(buf + strlen(buf), 5, " %ciB", units[unit]);
+		(void)snprintf(buf, NUMBER_SIZE_LEN, "%" PRIu64 ".%u %ciB",
+			       whole, tenth, units[unit]);
+	else
+		(void)snprintf(buf, NUMBER_SIZE_LEN, "%" PRIu64 " %ciB", whole,
+			       units[unit]);
 	return buf;
 }

@@ -22,7 +22,7 @@ int number_digit(char c);
 /** Room for "1023.9 GiB". */
 #define NUMBER_SIZE_LEN 24
 
-/** Write a byte count for people, e.g. "1.5 GiB". @return buf */
+/** Write a byte count for people, rounded: "1.5 GiB". @return buf */
 const char *number_format_size(char buf[NUMBER_SIZE_LEN], uint64_t bytes);
 
 #endif /* MICROVMI_TOOL_NUMBER_H */
