@@ -16,10 +16,14 @@ void diag_set_command(const char *name)
 	command_name = name;
 }
 
+/* What was tried; with the library's reason it makes a line. */
+#define MESSAGE_LEN 768
+#define LINE_LEN    (MESSAGE_LEN + sizeof(((struct mvmi_error *)0)->msg) + 64)
+
 /** One line, so that two processes' messages don't mix. */
 static void say(const char *message, const char *reason)
 {
-	char line[1024];
+	char line[LINE_LEN];
 
 	(void)snprintf(line, sizeof(line), "microvmi: %s%s%s%s%s",
 		       command_name ? command_name : "",
@@ -42,7 +46,7 @@ static void say(const char *message, const char *reason)
 
 void diag_say(const char *fmt, ...)
 {
-	char message[768];
+	char message[MESSAGE_LEN];
 
 	FORMAT(message, fmt);
 	say(message, "");
@@ -50,7 +54,7 @@ void diag_say(const char *fmt, ...)
 
 int diag_usage(const char *fmt, ...)
 {
-	char message[768];
+	char message[MESSAGE_LEN];
 
 	FORMAT(message, fmt);
 	say(message, "");
@@ -61,7 +65,7 @@ int diag_usage(const char *fmt, ...)
 
 int diag_sys(const char *fmt, ...)
 {
-	char message[768];
+	char message[MESSAGE_LEN];
 	int sys = errno;
 
 	FORMAT(message, fmt);
@@ -97,16 +101,22 @@ static int code_of_status(enum mvmi_status status)
 
 int diag_error(const struct mvmi_error *err, const char *fmt, ...)
 {
-	char message[768];
+	char message[MESSAGE_LEN];
 
 	FORMAT(message, fmt);
 	say(message, err->msg);
 	return code_of_status(err->status);
 }
 
+int diag_plain_error(const struct mvmi_error *err)
+{
+	say(err->msg, "");
+	return code_of_status(err->status);
+}
+
 void diag_hint(const char *fmt, ...)
 {
-	char message[768];
+	char message[MESSAGE_LEN];
 
 	FORMAT(message, fmt);
 	output_make_printable(message);

@@ -38,6 +38,9 @@ int diag_sys(const char *fmt, ...) MVMI_PRINTF(1, 2);
 int diag_error(const struct mvmi_error *err, const char *fmt, ...)
 	MVMI_PRINTF(2, 3);
 
+/** As diag_error(), where the library's message says what was tried, too. */
+int diag_plain_error(const struct mvmi_error *err);
+
 /** Say what to do about the failure that was just told. */
 void diag_hint(const char *fmt, ...) MVMI_PRINTF(1, 2);
 

@@ -46,6 +46,15 @@ static void give_hint(const char *target)
 		diag_hint("`microvmi list` shows the VMs of this host");
 }
 
+/** Whether a message names the target, or its part after the scheme. */
+static bool names_target(const char *message, const char *target)
+{
+	const char *where = strchr(target, ':');
+
+	where = where && where[1] ? where + 1 : target;
+	return strstr(message, where) != NULL;
+}
+
 int target_open(const char *target, bool read_only, struct mvmi_vm **ret)
 {
 	struct mvmi_vm_options options = {
@@ -57,7 +66,10 @@ int target_open(const char *target, bool read_only, struct mvmi_vm **ret)
 
 	if (mvmi_vm_open(target, &options, ret, &err) == MVMI_OK)
 		return EXIT_OK;
-	code = diag_error(&err, "cannot open %s", target);
+	if (names_target(err.msg, target))
+		code = diag_plain_error(&err);
+	else
+		code = diag_error(&err, "cannot open %s", target);
 	if (err.status == MVMI_ERR_INVALID || err.status == MVMI_ERR_SYSTEM)
 		give_hint(target);
 	return code == EXIT_BUSY || code == EXIT_GONE ? code : EXIT_TARGET;
