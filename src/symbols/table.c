@@ -59,16 +59,18 @@ symbols_builder_reserve(struct symbols_builder *b, size_t count,
 void symbols_builder_put(struct symbols_builder *b,
 			 const struct symbols_new *symbol)
 {
+	size_t name = (size_t)((const char *)symbol->name.ptr - b->text);
+
 	b->entries[b->count++] = (struct symbols_entry){
 		.addr = symbol->addr,
 		.size = symbol->size,
-		.name = (uint32_t)b->text_len,
+		.name = (uint32_t)name,
 		.module = b->module,
 		.type = symbol->type,
 		.absolute = symbol->absolute,
 	};
-	b->text_len += symbol->name.len;
-	b->text[b->text_len++] = '\0';
+	b->text[name + symbol->name.len] = '\0';
+	b->text_len = name + symbol->name.len + 1;
 }
 
 /** Copy a name to the end of the text, without counting it as there. */
@@ -99,9 +101,11 @@ symbols_builder_add(struct symbols_builder *b, const struct symbols_new *symbol,
 		copy.name.len =
 			strnlen((const char *)copy.name.ptr, copy.name.len);
 	status = builder_write(b, 1, copy.name, err);
-	if (status == MVMI_OK)
-		symbols_builder_put(b, &copy);
-	return status;
+	if (status != MVMI_OK)
+		return status;
+	copy.name.ptr = (const uint8_t *)b->text + b->text_len;
+	symbols_builder_put(b, &copy);
+	return MVMI_OK;
 }
 
 /** One more module, of a name at the given place in the text. */

@@ -86,8 +86,8 @@ symbols_builder_add(struct symbols_builder *b, const struct symbols_new *symbol,
 
 /**
  * As symbols_builder_add(), for room that reserve() made and a name that the
- * caller has written at text + text_len: name.ptr is not looked at, name.len
- * counts, and the NUL is put here.
+ * caller has written there already: name.ptr is at b->text + b->text_len or
+ * behind, and room for a NUL follows it.
  */
 void symbols_builder_put(struct symbols_builder *b,
 			 const struct symbols_new *symbol);
