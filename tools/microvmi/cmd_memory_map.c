@@ -55,10 +55,7 @@ static int print_text(const struct mvmi_region *regions, size_t count)
 		output_cell(&table, "%s",
 			    regions[i].name[0] ? regions[i].name : "-");
 	}
-	for (size_t row = 0; row <= count; row++)
-		output_row(&table, row);
-	output_table_fini(&table);
-	return output_finish();
+	return output_table(&table);
 }
 
 static int run(const char *const *operands)

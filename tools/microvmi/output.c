@@ -10,13 +10,57 @@
 #include <unistd.h>
 
 #include "diag.h"
+#include "utf8.h"
+
+/* What stands for a byte that is no character (Unicode 3.9). */
+#define REPLACEMENT 0xfffd
 
 void output_make_printable(char *s)
 {
-	for (; *s; s++) {
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
+	while (*s) {
+		uint32_t code;
+		size_t len = utf8_char(s, &code);
+
+		if (len && utf8_is_printable(code)) {
+			s += len;
+			continue;
+		}
+		/* No byte of it may stay: the rest would be no UTF-8. */
+		for (size_t i = 0; i < (len ? len : 1); i++)
+			*s++ = '?';
 	}
+}
+
+void output_printable(const char *s)
+{
+	while (*s) {
+		uint32_t code;
+		size_t len = utf8_char(s, &code);
+
+		if (len && utf8_is_printable(code))
+			(void)fwrite(s, 1, len, stdout);
+		else
+			(void)putchar('?');
+		s += len ? len : 1;
+	}
+}
+
+void output_quoted(const char *s)
+{
+	(void)putchar('"');
+	while (*s) {
+		uint32_t code = REPLACEMENT;
+		size_t len = utf8_char(s, &code);
+
+		if (*s == '"' || *s == '\\')
+			(void)printf("\\%c", *s);
+		else if (!len || code < ' ' || code == 0x7f)
+			(void)printf("\\u%04" PRIx32, code);
+		else
+			(void)fwrite(s, 1, len, stdout);
+		s += len ? len : 1;
+	}
+	(void)putchar('"');
 }
 
 static int output_failed(void)
@@ -82,6 +126,28 @@ json_t *output_wide(struct mvmi_bytes bytes)
 	return json_string(text);
 }
 
+/** A copy in which bytes that are no UTF-8 are U+FFFD. */
+static char *replace_invalid(const char *s)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	char *copy = malloc(strlen(s) * (sizeof(replacement) - 1) + 1);
+	char *out = copy;
+
+	if (!copy)
+		diag_no_memory();
+	while (*s) {
+		uint32_t code;
+		size_t len = utf8_char(s, &code);
+		size_t n = len ? len : sizeof(replacement) - 1;
+
+		memcpy(out, len ? s : replacement, n);
+		out += n;
+		s += len ? len : 1;
+	}
+	*out = '\0';
+	return copy;
+}
+
 json_t *output_text(const char *s)
 {
 	json_t *text = json_string(s);
@@ -89,16 +155,15 @@ json_t *output_text(const char *s)
 
 	if (text)
 		return text;
-	copy = strdup(s);
-	if (!copy)
-		diag_no_memory();
-	for (char *c = copy; *c; c++) {
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	}
+	copy = replace_invalid(s);
 	text = json_string(copy);
 	free(copy);
 	return text;
+}
+
+json_t *output_number(uint64_t value)
+{
+	return json_integer(value <= INT64_MAX ? (json_int_t)value : INT64_MAX);
 }
 
 void output_put(json_t *object, const char *key, json_t *value)
@@ -113,42 +178,69 @@ void output_append(json_t *array, json_t *value)
 		diag_no_memory();
 }
 
+static void add_cell(struct output_table *table, char *cell)
+{
+	size_t column = table->count % table->columns;
+	size_t width;
+
+	if (table->count == table->room) {
+		size_t room = table->room ? 2 * table->room : 64;
+		char **cells =
+			realloc(table->cells, room * sizeof(*table->cells));
+
+		if (!cells)
+			diag_no_memory();
+		table->cells = cells;
+		table->room = room;
+	}
+	output_make_printable(cell);
+	width = utf8_width(cell);
+	if (width > table->widths[column])
+		table->widths[column] = width;
+	table->cells[table->count++] = cell;
+}
+
 void output_cell(struct output_table *table, const char *fmt, ...)
 {
-	size_t count = table->count;
-	char **cells =
-		realloc(table->cells, (count + 1) * sizeof(*table->cells));
 	va_list ap;
+	char *cell;
 	int n;
 
-	if (!cells)
-		diag_no_memory();
-	table->cells = cells;
 	va_start(ap, fmt);
-	n = vasprintf(&cells[count], fmt, ap);
+	n = vasprintf(&cell, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		diag_no_memory();
-	output_make_printable(cells[count]);
-	table->count++;
+	add_cell(table, cell);
+}
+
+void output_heading(struct output_table *table, const char *const *names)
+{
+	for (; *names; names++)
+		output_cell(table, "%s", *names);
 }
 
 void output_row(const struct output_table *table, size_t row)
 {
 	for (size_t column = 0; column < table->columns; column++) {
-		size_t width = 0;
+		const char *cell = table->cells[row * table->columns + column];
+		int pad = (int)(table->widths[column] - utf8_width(cell));
+		bool right = table->right >> column & 1;
 
-		for (size_t i = column; i < table->count; i += table->columns) {
-			size_t len = strlen(table->cells[i]);
-
-			width = len > width ? len : width;
-		}
-		if (column + 1 == table->columns)
-			width = 0;
-		(void)printf("%s%-*s", column ? "  " : "", (int)width,
-			     table->cells[row * table->columns + column]);
+		(void)printf("%s%*s%s", column ? "  " : "", right ? pad : 0, "",
+			     cell);
+		if (!right && column + 1 < table->columns)
+			(void)printf("%*s", pad, "");
 	}
 	(void)putchar('\n');
+}
+
+int output_table(struct output_table *table)
+{
+	for (size_t row = 0; row < table->count / table->columns; row++)
+		output_row(table, row);
+	output_table_fini(table);
+	return output_finish();
 }
 
 void output_table_fini(struct output_table *table)
