@@ -2,46 +2,18 @@
 #include "capture.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "diag.h"
 #include "elfcore.h"
+#include "interrupt.h"
 #include "target.h"
 
 #define CHUNK_LEN ((size_t)1 << 20)
 
 /* Zeros are quick, but ^C should not wait for all of a large guest's. */
 #define SKIP_LEN_MAX (UINT64_C(1) << 26)
-
-static volatile sig_atomic_t caught;
-
-static void catch (int number)
-{
-	caught = number;
-}
-
-void capture_catch_signals(void)
-{
-	/*
-	 * Without SA_RESTART, so that a call that waits is left too; and once
-	 * only: a second ^C ends what doesn't end by itself.
-	 */
-	struct sigaction action = {
-		.sa_handler = catch,
-		.sa_flags = (int)SA_RESETHAND,
-	};
-
-	(void)sigaction(SIGINT, &action, NULL);
-	(void)sigaction(SIGTERM, &action, NULL);
-	(void)sigaction(SIGHUP, &action, NULL);
-}
-
-bool capture_was_interrupted(void)
-{
-	return caught != 0;
-}
 
 /** Drop regions that can't be read: encrypted memory. */
 static void keep_readable(struct capture *capture)
@@ -177,7 +149,7 @@ copy_region(struct capture *capture, const struct mvmi_region *region)
 		uint64_t n = 0;
 		int code;
 
-		if (caught)
+		if (interrupt_came())
 			return EXIT_INTERRUPTED;
 		code = copy_some(capture, gpa, region->len - done, &n);
 		if (code != EXIT_OK)

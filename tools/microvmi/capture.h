@@ -31,12 +31,6 @@ struct capture {
 	struct progress progress;
 };
 
-/** Let SIGINT, SIGTERM and SIGHUP end a capture in order. */
-void capture_catch_signals(void);
-
-/** Whether such a signal came; then said once, with what was undone. */
-bool capture_was_interrupted(void);
-
 /**
  * Learn what there is to copy, registers included.
  *

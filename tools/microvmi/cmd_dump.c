@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "commands.h"
 #include "diag.h"
+#include "interrupt.h"
 #include "number.h"
 #include "output.h"
 #include "sink.h"
@@ -182,14 +183,14 @@ static int dump(struct mvmi_vm *vm)
 
 	if (code != EXIT_OK)
 		return code;
-	capture_catch_signals();
+	interrupt_catch();
 	code = fill(vm, &sink, &capture, &consistency);
 	if (code == EXIT_OK)
 		code = sink_commit(&sink);
 	if (code == EXIT_OK && fstat(sink.fd, &st) != 0)
 		code = diag_sys("cannot look at %s", output_path);
 	sink_close(&sink);
-	if (capture_was_interrupted() && code != EXIT_OK) {
+	if (interrupt_came() && code != EXIT_OK) {
 		diag_say("interrupted; the VM goes on as it was, and %s was "
 			 "not written",
 			 output_path);
