@@ -55,4 +55,5 @@ const struct os_ops os_linux = {
 	.name = "Linux",
 	.open = linux_open,
 	.close = linux_close,
+	.get_info = linux_get_info,
 };

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/linux/kernel.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+#include "os/linux/vmcoreinfo.h"
+#include "symbols/btf.h"
+
+/** Larger than any kernel's BTF, by a factor of ten. */
+#define BTF_LEN_MAX ((uint64_t)64 << 20)
+
+bool kernel_root(const struct mvmi_symbols *symbols, mvmi_gva *ret)
+{
+	static const char *const names[] = { "init_top_pgt", "init_level4_pgt",
+					     "swapper_pg_dir" };
+	struct mvmi_symbol symbol;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!mvmi_symbols_find(symbols, names[i], &symbol))
+			continue;
+		*ret = mvmi_gva_at(symbol.addr);
+		return true;
+	}
+	return false;
+}
+
+static enum mvmi_status
+read_variable(const struct linux_os *guest, const char *name,
+	      struct mvmi_span dst, struct mvmi_error *err)
+{
+	enum mvmi_status status;
+	mvmi_gva gva;
+
+	status = linux_symbol(guest, name, &gva, err);
+	if (status == MVMI_OK)
+		status = mvmi_space_read(guest->os.space, gva, dst, err);
+	return fail_context(err, status, "%s", name);
+}
+
+enum mvmi_status kernel_read_u64(const struct linux_os *guest, const char *name,
+				 uint64_t *ret, struct mvmi_error *err)
+{
+	uint8_t raw[8];
+	enum mvmi_status status = read_variable(
+		guest, name, (struct mvmi_span){ raw, sizeof(raw) }, err);
+
+	if (status == MVMI_OK)
+		*ret = load_le64(raw);
+	return status;
+}
+
+enum mvmi_status kernel_read_u32(const struct linux_os *guest, const char *name,
+				 uint32_t *ret, struct mvmi_error *err)
+{
+	uint8_t raw[4];
+	enum mvmi_status status = read_variable(
+		guest, name, (struct mvmi_span){ raw, sizeof(raw) }, err);
+
+	if (status == MVMI_OK)
+		*ret = load_le32(raw);
+	return status;
+}
+
+/** The symbols and the page tables must name the same first byte. */
+static enum mvmi_status
+check_base(const struct found *found, struct mvmi_error *err)
+{
+	struct mvmi_symbol text;
+
+	if (!mvmi_symbols_find(found->symbols, "_text", &text))
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the kernel's symbols lack _text");
+	if (text.addr != found->anchor.base.val)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the kernel's symbols put _text at 0x%" PRIx64
+			    ", its page tables map it from 0x%" PRIx64 " on",
+			    text.addr, found->anchor.base.val);
+	return MVMI_OK;
+}
+
+/**
+ * Go over from the page tables of whatever process a vCPU was in, which end
+ * with it, to the kernel's own.
+ */
+static enum mvmi_status
+use_own_root(struct linux_os *guest, const struct anchor *anchor,
+	     struct mvmi_error *err)
+{
+	struct mvmi_space_params own = anchor->params;
+	mvmi_gva root;
+
+	guest->kernel.params = own;
+	if (!kernel_root(guest->os.symbols, &root))
+		return MVMI_OK;
+	own.root = root.val - anchor->base.val + anchor->gpa.val;
+	if (!anchor_maps(guest->os.vm, &own, anchor->base, anchor->gpa))
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the kernel's own page tables, at 0x%" PRIx64
+			    " by its symbols, don't map its first byte to "
+			    "0x%" PRIx64 " as those at 0x%" PRIx64 " do",
+			    own.root, anchor->gpa.val, anchor->params.root);
+	guest->kernel.params = own;
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+read_banner(struct linux_os *guest, struct mvmi_error *err)
+{
+	static const char head[] = "Linux version ";
+	char *banner = guest->kernel.banner;
+	size_t len = sizeof(guest->kernel.banner) - 1;
+	enum mvmi_status status = read_variable(
+		guest, "linux_banner",
+		(struct mvmi_span){ (uint8_t *)banner, len }, err);
+
+	if (status == MVMI_ERR_UNSUPPORTED) {
+		banner[0] = '\0';
+		return MVMI_OK;
+	}
+	if (status != MVMI_OK)
+		return status;
+	banner[len] = '\0';
+	banner[strcspn(banner, "\n")] = '\0';
+	if (strncmp(banner, head, sizeof(head) - 1) != 0)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "where the symbols put linux_banner there is none");
+	return MVMI_OK;
+}
+
+/** The kernel's VMCOREINFO must tell the same; it need not be there. */
+static enum mvmi_status
+check_vmcoreinfo(struct linux_os *guest, struct mvmi_error *err)
+{
+	struct linux_kernel *kernel = &guest->kernel;
+	uint64_t phys_base =
+		kernel->gpa.val - (kernel->base.val - KERNEL_MAP_START);
+	uint8_t page[MVMI_PAGE_SIZE];
+	struct vmcoreinfo info;
+	uint64_t data;
+
+	if (kernel_read_u64(guest, "vmcoreinfo_data", &data, NULL) != MVMI_OK ||
+	    mvmi_space_read(guest->os.space, mvmi_gva_at(data),
+			    (struct mvmi_span){ page, sizeof(page) },
+			    NULL) != MVMI_OK ||
+	    vmcoreinfo_parse((struct mvmi_bytes){ page, sizeof(page) }, &info,
+			     NULL) != MVMI_OK)
+		return MVMI_OK;
+	if (info.phys_base != phys_base)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the page tables say phys_base 0x%" PRIx64
+			    ", VMCOREINFO says 0x%" PRIx64,
+			    phys_base, info.phys_base);
+	kernel->slide = info.slide;
+	memcpy(kernel->build_id, info.build_id, sizeof(kernel->build_id));
+	if (strcmp(kernel->found_by, "VMCOREINFO") != 0)
+		kernel->checked_by = "VMCOREINFO";
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+read_types(struct linux_os *guest, struct mvmi_error *err)
+{
+	enum mvmi_status status;
+	struct mvmi_span blob;
+	mvmi_gva start;
+	mvmi_gva stop;
+
+	if (linux_symbol(guest, "__start_BTF", &start, NULL) != MVMI_OK ||
+	    linux_symbol(guest, "__stop_BTF", &stop, NULL) != MVMI_OK)
+		return MVMI_OK;
+	blob.len = stop.val - start.val;
+	if (stop.val <= start.val || blob.len > BTF_LEN_MAX)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the kernel's BTF is from 0x%" PRIx64
+			    " to 0x%" PRIx64,
+			    start.val, stop.val);
+	blob.ptr = malloc(blob.len);
+	if (!blob.ptr)
+		return fail(err, MVMI_ERR_NOMEM,
+			    "no memory for %zu bytes of BTF", blob.len);
+	status = mvmi_space_read(guest->os.space, start, blob, err);
+	if (status != MVMI_OK) {
+		free(blob.ptr);
+		return fail_context(err, status, "the kernel's BTF");
+	}
+	status = btf_adopt(blob, &guest->os.types, err);
+	return fail_context(err, status, "the kernel's BTF");
+}
+
+enum mvmi_status
+kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
+	    struct found *found, struct mvmi_error *err)
+{
+	struct linux_kernel *kernel = &guest->kernel;
+	enum mvmi_status status = check_base(found, err);
+	mvmi_gva end;
+
+	(void)options;
+	if (status != MVMI_OK)
+		return status;
+	guest->os.symbols = found->symbols;
+	kernel->found_by = found->by;
+	kernel->checked_by =
+		strcmp(found->by, "token table") == 0 ? "" : "token table";
+	kernel->base = found->anchor.base;
+	kernel->gpa = found->anchor.gpa;
+	kernel->slide = kernel->base.val - KERNEL_LINKED_BASE;
+	if (linux_symbol(guest, "_end", &end, NULL) != MVMI_OK)
+		end.val = kernel->base.val + found->anchor.len;
+	kernel->end = end;
+	status = use_own_root(guest, &found->anchor, err);
+	if (status == MVMI_OK)
+		status = mvmi_space_create(guest->os.vm, &kernel->params,
+					   &guest->os.space, err);
+	if (status == MVMI_OK)
+		status = read_banner(guest, err);
+	if (status == MVMI_OK)
+		status = check_vmcoreinfo(guest, err);
+	if (status == MVMI_OK)
+		status = read_types(guest, err);
+	if (status == MVMI_OK)
+		status = kernel_read_layout(guest, err);
+	if (status != MVMI_OK) {
+		mvmi_space_destroy(guest->os.space);
+		mvmi_types_destroy(guest->os.types);
+		free(kernel->per_cpu);
+		*kernel = (struct linux_kernel){ .found_by = NULL };
+		guest->os.space = NULL;
+		guest->os.types = NULL;
+		guest->os.symbols = NULL;
+		return status;
+	}
+	found->symbols = NULL;
+	return MVMI_OK;
+}
