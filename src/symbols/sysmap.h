@@ -18,7 +18,7 @@ bool sysmap_is(struct mvmi_bytes head);
  * @param ret   Release with mvmi_symbols_destroy().
  *
  * @retval MVMI_ERR_CORRUPT  A line is of another form; the message names it.
- *                           Or all addresses are zero, as /proc/kallsyms shows
+ * @retval MVMI_ERR_DENIED   All addresses are zero: so /proc/kallsyms looks to
  *                           those who may not see them.
  * @retval MVMI_ERR_LIMIT    It has more symbols than a table takes.
  */

@@ -65,6 +65,14 @@ check_members(const struct mvmi_types *types, const struct mvmi_type *t)
 	require(!mvmi_types_member(types, t->id, t->count, &m));
 }
 
+static void check_declaration(const struct mvmi_types *types, uint32_t id)
+{
+	char buf[64];
+	size_t len = mvmi_types_declare(types, id, "name", buf, sizeof(buf));
+
+	require(len > 0 && strlen(buf) == (len < sizeof(buf) ? len : 63));
+}
+
 static void check_types(const struct mvmi_types *types)
 {
 	uint32_t count = mvmi_types_count(types);
@@ -81,6 +89,7 @@ static void check_types(const struct mvmi_types *types)
 			require(strcmp(found.name, t.name) == 0 ||
 				strchr(t.name, ' '));
 		check_members(types, &t);
+		check_declaration(types, id);
 	}
 }
 

@@ -423,6 +423,113 @@ static void a_name_is_stored_once(void)
 	mvmi_types_destroy(types);
 }
 
+/** Whether a declaration is written so, also into little room. */
+static bool declares(const struct mvmi_types *types, uint32_t id,
+		     const char *name, const char *want)
+{
+	size_t len = strlen(want);
+	char buf[256];
+	char few[8];
+
+	if (mvmi_types_declare(types, id, name, buf, sizeof(buf)) != len ||
+	    strcmp(buf, want) != 0) {
+		printf("# %s\n", buf);
+		return false;
+	}
+	return mvmi_types_declare(types, id, name, few, sizeof(few)) == len &&
+	       strncmp(few, want, sizeof(few) - 1) == 0 &&
+	       strlen(few) == MIN(len, sizeof(few) - 1) &&
+	       mvmi_types_declare(types, id, name, NULL, 0) == len;
+}
+
+static void declarations_are_written_as_in_c(void)
+{
+	struct btf_builder *b = btf_builder_create();
+	uint32_t i = btf_builder_int(b, 0, "int", 4, BTF_INT_SIGNED);
+	uint32_t list = btf_builder_struct(b, 0, "list_head", 0);
+	uint32_t ptr = btf_builder_pointer(b, 0, list);
+	uint32_t ptrs = btf_builder_array(b, 0, ptr, 4);
+	uint32_t grid = btf_builder_array(b, 0, i, 3);
+	uint32_t to_grid = btf_builder_pointer(b, 0, grid);
+	uint32_t rows = btf_builder_array(b, 0, grid, 2);
+	uint32_t c = btf_builder_modifier(b, 0, BTF_CONST, NULL, i);
+	uint32_t cv = btf_builder_modifier(b, 0, BTF_VOLATILE, NULL, c);
+	uint32_t cp = btf_builder_pointer(b, 0, c);
+	uint32_t cpc = btf_builder_modifier(b, 0, BTF_CONST, NULL, cp);
+	uint32_t cpcr = btf_builder_modifier(b, 0, BTF_RESTRICT, NULL, cpc);
+	uint32_t cpcp = btf_builder_pointer(b, 0, cpc);
+	uint32_t cptrs = btf_builder_modifier(b, 0, BTF_CONST, NULL, ptrs);
+	uint32_t td = btf_builder_modifier(b, 0, BTF_TYPEDEF, "t_t", cp);
+	uint32_t none = btf_builder_prototype(b, 0, 0);
+	uint32_t pnone = btf_builder_pointer(b, 0, none);
+	uint32_t table = btf_builder_array(b, 0, pnone, 8);
+	uint32_t anon = btf_builder_union(b, 0, "", 0);
+	uint32_t en = btf_builder_enum(b, 0, "color", 4, false);
+	uint32_t fwd = btf_builder_forward(b, 0, "far", true);
+	uint32_t args = btf_builder_prototype(b, 0, ptr);
+	uint32_t hook;
+	uint32_t getter;
+	struct mvmi_types *types;
+
+	btf_builder_parameter(b, "", pnone);
+	btf_builder_parameter(b, "n", c);
+	btf_builder_parameter(b, "", 0);
+	hook = btf_builder_pointer(b, 0, btf_builder_pointer(b, 0, args));
+	/* A function that returns a pointer to an array. */
+	getter =
+		btf_builder_pointer(b, 0, btf_builder_prototype(b, 0, to_grid));
+	types = finish(b);
+	CHECK(declares(types, 0, "x", "void x"));
+	CHECK(declares(types, 999, "", "void"));
+	CHECK(declares(types, i, "", "int"));
+	CHECK(declares(types, ptrs, "next", "struct list_head *next[4]"));
+	CHECK(declares(types, ptrs, "", "struct list_head *[4]"));
+	CHECK(declares(types, rows, "m", "int m[2][3]"));
+	CHECK(declares(types, rows, "", "int[2][3]"));
+	CHECK(declares(types, to_grid, "g", "int (*g)[3]"));
+	CHECK(declares(types, cv, "x", "const volatile int x"));
+	CHECK(declares(types, cp, "p", "const int *p"));
+	CHECK(declares(types, cpc, "p", "const int *const p"));
+	CHECK(declares(types, cpcr, "p", "const int *const restrict p"));
+	CHECK(declares(types, cpcp, "p", "const int *const *p"));
+	CHECK(declares(types, cpc, "", "const int *const"));
+	CHECK(declares(types, cptrs, "a", "struct list_head *const a[4]"));
+	CHECK(declares(types, td, "x", "t_t x"));
+	CHECK(declares(types, none, "f", "void f(void)"));
+	CHECK(declares(types, pnone, "", "void (*)(void)"));
+	CHECK(declares(types, table, "t", "void (*t[8])(void)"));
+	CHECK(declares(types, anon, "u", "union {...} u"));
+	CHECK(declares(types, en, "e", "enum color e"));
+	CHECK(declares(types, fwd, "", "union far"));
+	CHECK(declares(types, hook, "h",
+		       "struct list_head *(**h)(void (*)(void), const int n, "
+		       "...)"));
+	CHECK(declares(types, getter, "get", "int (*(*get)(void))[3]"));
+	mvmi_types_destroy(types);
+}
+
+static void a_declaration_without_end_is_cut(void)
+{
+	struct btf_builder *b = btf_builder_create();
+	uint32_t loop = btf_builder_reserve(b);
+	uint32_t fn = btf_builder_reserve(b);
+	uint32_t ptr;
+	struct mvmi_types *types;
+	char buf[256];
+
+	btf_builder_pointer(b, loop, loop);
+	ptr = btf_builder_pointer(b, 0, fn);
+	btf_builder_prototype(b, fn, 0);
+	for (unsigned i = 0; i < 60000; i++)
+		btf_builder_parameter(b, "callback", ptr);
+	types = finish(b);
+	CHECK(mvmi_types_declare(types, loop, "p", buf, sizeof(buf)) < 80);
+	CHECK(strncmp(buf, "... ***", 7) == 0);
+	CHECK(mvmi_types_declare(types, fn, "f", buf, sizeof(buf)) < 100000);
+	CHECK(strlen(buf) == sizeof(buf) - 1);
+	mvmi_types_destroy(types);
+}
+
 TESTS(T(paths_lead_through_anonymous_members_and_arrays),
       T(a_bit_field_lies_in_its_declared_type),
       T(a_packed_bit_field_is_counted_from_its_byte),
@@ -435,4 +542,5 @@ TESTS(T(paths_lead_through_anonymous_members_and_arrays),
       T(anonymous_members_without_end_are_given_up),
       T(names_that_collide_cost_no_more_than_a_walk),
       T(what_btf_cannot_say_is_a_limit), T(what_was_never_defined_is_corrupt),
-      T(a_name_is_stored_once))
+      T(a_name_is_stored_once), T(declarations_are_written_as_in_c),
+      T(a_declaration_without_end_is_cut))

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/linux/path.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+#include "os/linux/text.h"
+
+/** FMODE_BACKING: the file stands behind another one, of an overlay. */
+#define MODE_BACKING (UINT64_C(1) << 25)
+/** Longest text of a pseudo file system's own. */
+#define PSEUDO_MAX 512
+
+/** Members of struct dentry. */
+enum {
+	DENTRY_HASHED,
+	DENTRY_PARENT,
+	DENTRY_NAME,
+	DENTRY_NAME_LEN,
+	DENTRY_INODE,
+	DENTRY_INLINE, /**< short names, which DENTRY_NAME points to */
+	DENTRY_OPS,
+	DENTRY_PRIVATE,
+	DENTRY_FIELDS,
+};
+
+static const char *const dentry_paths[DENTRY_FIELDS] = {
+	[DENTRY_HASHED] = "d_hash.pprev",
+	[DENTRY_PARENT] = "d_parent",
+	[DENTRY_NAME] = "d_name.name",
+	[DENTRY_NAME_LEN] = "d_name.len",
+	[DENTRY_INODE] = "d_inode",
+	[DENTRY_INLINE] = "?d_iname|d_shortname",
+	[DENTRY_OPS] = "d_op",
+	[DENTRY_PRIVATE] = "d_fsdata",
+};
+
+static const struct shape_spec dentry_spec = {
+	"dentry",
+	dentry_paths,
+	DENTRY_FIELDS,
+};
+
+static const char *const file_paths[FILE_FIELDS] = {
+	[FILE_MNT] = "f_path.mnt",    [FILE_DENTRY] = "f_path.dentry",
+	[FILE_INODE] = "f_inode",     [FILE_MODE] = "f_mode",
+	[FILE_FLAGS] = "f_flags",     [FILE_POS] = "f_pos",
+	[FILE_MAPPING] = "f_mapping", [FILE_PRIVATE] = "private_data",
+};
+
+static const struct shape_spec file_spec = {
+	"file",
+	file_paths,
+	FILE_FIELDS,
+};
+
+static const char *const inode_paths[INODE_FIELDS] = {
+	[INODE_MODE] = "i_mode",
+	[INODE_NUMBER] = "i_ino",
+	[INODE_SIZE] = "i_size",
+	[INODE_RDEV] = "i_rdev",
+	[INODE_SB] = "i_sb",
+	[INODE_MAPPING] = "i_mapping",
+	[INODE_PRIVATE] = "?i_private",
+};
+
+static const struct shape_spec inode_spec = {
+	"inode",
+	inode_paths,
+	INODE_FIELDS,
+};
+
+static const char *const super_paths[SUPER_FIELDS] = {
+	[SUPER_DEV] = "s_dev",
+	[SUPER_FLAGS] = "s_flags",
+	[SUPER_TYPE] = "s_type",
+	[SUPER_SUBTYPE] = "?s_subtype",
+};
+
+static const struct shape_spec super_spec = {
+	"super_block",
+	super_paths,
+	SUPER_FIELDS,
+};
+
+static const char *const mount_paths[MOUNT_FIELDS] = {
+	[MOUNT_PARENT] = "mnt_parent",
+	[MOUNT_MOUNTPOINT] = "mnt_mountpoint",
+	[MOUNT_MNT] = "mnt",
+	[MOUNT_ROOT] = "mnt.mnt_root",
+	[MOUNT_SB] = "mnt.mnt_sb",
+	[MOUNT_FLAGS] = "mnt.mnt_flags",
+	[MOUNT_NAMESPACE] = "mnt_ns",
+	[MOUNT_ID] = "mnt_id",
+	[MOUNT_SOURCE] = "mnt_devname",
+	[MOUNT_LIST] = "?mnt_list",
+	[MOUNT_NODE] = "?mnt_node",
+};
+
+static const struct shape_spec mount_spec = {
+	"mount",
+	mount_paths,
+	MOUNT_FIELDS,
+};
+
+enum {
+	TYPE_NAME,
+	TYPE_FIELDS
+};
+
+static const char *const type_paths[TYPE_FIELDS] = { [TYPE_NAME] = "name" };
+
+static const struct shape_spec type_spec = {
+	"file_system_type",
+	type_paths,
+	TYPE_FIELDS,
+};
+
+enum mvmi_status path_prepare(struct linux_os *guest, struct mvmi_error *err)
+{
+	const struct {
+		struct shape *shape;
+		const struct shape_spec *spec;
+	} all[] = {
+		{ &guest->shapes.dentry, &dentry_spec },
+		{ &guest->shapes.file, &file_spec },
+		{ &guest->shapes.inode, &inode_spec },
+		{ &guest->shapes.super_block, &super_spec },
+		{ &guest->shapes.mount, &mount_spec },
+		{ &guest->shapes.file_system, &type_spec },
+	};
+	enum mvmi_status status = MVMI_OK;
+
+	for (size_t i = 0; i < ARRAY_LEN(all) && status == MVMI_OK; i++)
+		status = shape_resolve(all[i].shape, all[i].spec,
+				       guest->os.types, err);
+	return status;
+}
+
+static void text_init(struct path_text *text)
+{
+	text->start = sizeof(text->bytes);
+	text->end = PATH_AT_ROOT;
+}
+
+static enum mvmi_status prepend(struct path_text *text, const void *bytes,
+				size_t len, struct mvmi_error *err)
+{
+	if (len > text->start)
+		return fail(err, MVMI_ERR_LIMIT,
+			    "a path is longer than %d bytes", PATH_LEN_MAX);
+	text->start -= len;
+	memcpy(text->bytes + text->start, bytes, len);
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+prepend_text(struct path_text *text, const char *s, struct mvmi_error *err)
+{
+	return prepend(text, s, strlen(s), err);
+}
+
+/** An open file's inode is never freed; a name that has none is negative. */
+static bool is_root(const struct object *dentry)
+{
+	return object_u64(dentry, DENTRY_PARENT) == dentry->gva.val;
+}
+
+static bool is_unlinked(const struct object *dentry)
+{
+	return object_u64(dentry, DENTRY_HASHED) == 0 && !is_root(dentry);
+}
+
+/** Fetch a name: it is in the dentry that we have, or elsewhere if long. */
+static enum mvmi_status
+read_name(struct linux_os *guest, const struct object *dentry,
+	  uint8_t name[PATH_NAME_MAX], size_t *ret, struct mvmi_error *err)
+{
+	const struct shape *shape = dentry->shape;
+	uint64_t len = object_u64(dentry, DENTRY_NAME_LEN);
+	mvmi_gva at = object_gva(dentry, DENTRY_NAME);
+	struct mvmi_bytes inlined = object_bytes(dentry, DENTRY_INLINE);
+	enum mvmi_status status = MVMI_OK;
+
+	if (len > PATH_NAME_MAX)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "dentry 0x%" PRIx64 ": a name of %" PRIu64 " bytes",
+			    dentry->gva.val, len);
+	if (shape_has(shape, DENTRY_INLINE) && len <= inlined.len &&
+	    at.val == object_at(dentry, DENTRY_INLINE).val)
+		memcpy(name, inlined.ptr, (size_t)len);
+	else
+		status = mvmi_space_read(
+			guest->os.space, at,
+			(struct mvmi_span){ name, (size_t)len }, err);
+	if (status != MVMI_OK)
+		return fail_context(err, status, "name of dentry 0x%" PRIx64,
+				    dentry->gva.val);
+	*ret = (size_t)len;
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+prepend_name(struct linux_os *guest, const struct object *dentry,
+	     struct path_text *text, struct mvmi_error *err)
+{
+	uint8_t name[PATH_NAME_MAX];
+	size_t len;
+	enum mvmi_status status = read_name(guest, dentry, name, &len, err);
+
+	if (status == MVMI_OK)
+		status = prepend(text, name, len, err);
+	return status == MVMI_OK ? prepend_text(text, "/", err) : status;
+}
+
+static enum mvmi_status read_dentry(struct linux_os *guest, mvmi_gva gva,
+				    struct object *ret, struct mvmi_error *err)
+{
+	return object_read(ret, guest->os.space, &guest->shapes.dentry, gva,
+			   err);
+}
+
+static enum mvmi_status read_mount(struct linux_os *guest, mvmi_gva gva,
+				   struct object *ret, struct mvmi_error *err)
+{
+	return object_read(ret, guest->os.space, &guest->shapes.mount, gva,
+			   err);
+}
+
+/** Of the last mount. Internal ones hold NULL or an error instead. */
+static enum path_end end_of(const struct object *mount)
+{
+	uint64_t namespace = object_u64(mount, MOUNT_NAMESPACE);
+
+	return namespace == 0 || namespace >= UINT64_MAX - 4095 ? PATH_DETACHED
+								: PATH_AT_TOP;
+}
+
+/**
+ * Climb from dentry to the root, writing names. Either bound ends a loop: the
+ * walk has no other state than where it is.
+ */
+static enum mvmi_status
+climb(struct linux_os *guest, struct object *dentry, mvmi_gva mnt,
+      const struct path *root, struct path_text *text, struct mvmi_error *err)
+{
+	const struct shape *shape = &guest->shapes.mount;
+	mvmi_gva at = shape_container(shape, MOUNT_MNT, mnt);
+	size_t before = text->start;
+	unsigned names = 0;
+	unsigned mounts = 0;
+	struct object mount;
+	enum mvmi_status status = read_mount(guest, at, &mount, err);
+
+	while (status == MVMI_OK) {
+		mvmi_gva next = object_gva(dentry, DENTRY_PARENT);
+
+		if (root && dentry->gva.val == root->dentry.val &&
+		    object_at(&mount, MOUNT_MNT).val == root->mnt.val)
+			return MVMI_OK;
+		if (dentry->gva.val == object_u64(&mount, MOUNT_ROOT)) {
+			mvmi_gva above = object_gva(&mount, MOUNT_PARENT);
+
+			if (above.val == mount.gva.val) {
+				text->end = end_of(&mount);
+				return MVMI_OK;
+			}
+			if (++mounts > PATH_MOUNTS_MAX)
+				break;
+			next = object_gva(&mount, MOUNT_MOUNTPOINT);
+			status = read_mount(guest, above, &mount, err);
+		} else if (is_root(dentry)) {
+			text->start = before;
+			text->end = PATH_ESCAPED;
+			return MVMI_OK;
+		} else if (++names > PATH_DEPTH_MAX) {
+			break;
+		} else {
+			status = prepend_name(guest, dentry, text, err);
+		}
+		if (status == MVMI_OK)
+			status = read_dentry(guest, next, dentry, err);
+	}
+	if (status != MVMI_OK)
+		return status;
+	return fail(err, MVMI_ERR_LIMIT,
+		    "a path goes through over %u mounts or %u names: it is a "
+		    "loop, near dentry 0x%" PRIx64,
+		    PATH_MOUNTS_MAX, PATH_DEPTH_MAX, dentry->gva.val);
+}
+
+/** Fetch one pointer, or integer, of a struct that is seldom needed. */
+static enum mvmi_status
+read_member(struct linux_os *guest, const char *type, const char *path,
+	    mvmi_gva gva, uint64_t *ret, struct mvmi_error *err)
+{
+	uint8_t bytes[8] = { 0 };
+	struct mvmi_field field;
+	enum mvmi_status status =
+		mvmi_types_field(guest->os.types, type, path, &field, err);
+
+	if (status != MVMI_OK)
+		return status;
+	status = mvmi_space_read(
+		guest->os.space, mvmi_gva_at(gva.val + field.offset),
+		(struct mvmi_span){ bytes,
+				    (size_t)MIN(field.size, sizeof(bytes)) },
+		err);
+	if (status != MVMI_OK)
+		return fail_context(err, status, "struct %s at 0x%" PRIx64,
+				    type, gva.val);
+	*ret = 0;
+	for (size_t i = sizeof(bytes); i > 0; i--)
+		*ret = *ret << 8 | bytes[i - 1];
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+inode_number(struct linux_os *guest, const struct object *dentry, uint64_t *ret,
+	     struct mvmi_error *err)
+{
+	struct object inode;
+	enum mvmi_status status =
+		object_read(&inode, guest->os.space, &guest->shapes.inode,
+			    object_gva(dentry, DENTRY_INODE), err);
+
+	if (status == MVMI_OK)
+		*ret = object_u64(&inode, INODE_NUMBER);
+	return status;
+}
+
+/** ns_dname(): the operations lie in the dentry, since 6.9 in the namespace. */
+static enum mvmi_status
+name_namespace(struct linux_os *guest, const struct object *dentry,
+	       char name[PSEUDO_MAX], struct mvmi_error *err)
+{
+	uint64_t ops = object_u64(dentry, DENTRY_PRIVATE);
+	uint64_t text = 0;
+	struct object inode;
+	enum mvmi_status status =
+		object_read(&inode, guest->os.space, &guest->shapes.inode,
+			    object_gva(dentry, DENTRY_INODE), err);
+
+	if (status == MVMI_OK && !ops)
+		status = read_member(guest, "ns_common", "ops",
+				     object_gva(&inode, INODE_PRIVATE), &ops,
+				     err);
+	if (status == MVMI_OK)
+		status = read_member(guest, "proc_ns_operations", "name",
+				     mvmi_gva_at(ops), &text, err);
+	if (status == MVMI_OK)
+		status = text_read(guest->os.space, mvmi_gva_at(text), name, 64,
+				   err);
+	if (status == MVMI_OK) {
+		size_t len = strlen(name);
+
+		(void)snprintf(name + len, PSEUDO_MAX - len, ":[%" PRIu64 "]",
+			       object_u64(&inode, INODE_NUMBER));
+	}
+	return status;
+}
+
+/** dmabuffs_dname(): the buffer's own name, if it was given one. */
+static enum mvmi_status
+name_dma_buffer(struct linux_os *guest, const struct object *dentry,
+		char name[PSEUDO_MAX], struct mvmi_error *err)
+{
+	uint64_t text = 0;
+	size_t len = strlen(name);
+	enum mvmi_status status =
+		read_member(guest, "dma_buf", "name",
+			    object_gva(dentry, DENTRY_PRIVATE), &text, err);
+
+	name[len++] = ':';
+	if (status == MVMI_OK && text)
+		status = text_read(guest->os.space, mvmi_gva_at(text),
+				   name + len, 64, err);
+	return status;
+}
+
+/** Spell what the function that d_op names would, told by its symbol. */
+static enum mvmi_status
+spell_pseudo(struct linux_os *guest, const struct object *dentry,
+	     const char *function, struct path_text *text,
+	     struct mvmi_error *err)
+{
+	char name[PSEUDO_MAX] = { '/' };
+	size_t len = 0;
+	uint64_t number = 0;
+	enum mvmi_status status =
+		read_name(guest, dentry, (uint8_t *)name + 1, &len, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (strcmp(function, "pipefs_dname") == 0 ||
+	    strcmp(function, "sockfs_dname") == 0) {
+		status = inode_number(guest, dentry, &number, err);
+		(void)snprintf(name, sizeof(name), "%.4s%s:[%" PRIu64 "]",
+			       function[0] == 'p' ? "pipe" : "sock",
+			       function[0] == 'p' ? "" : "et", number);
+	} else if (strcmp(function, "anon_inodefs_dname") == 0) {
+		status = prepend(text, name + 1, len, err);
+		strcpy(name, "anon_inode:");
+	} else if (strcmp(function, "pidfs_dname") == 0) {
+		strcpy(name, "anon_inode:[pidfd]");
+	} else if (strcmp(function, "ns_dname") == 0) {
+		status = name_namespace(guest, dentry, name, err);
+	} else if (strcmp(function, "dmabuffs_dname") == 0) {
+		status = name_dma_buffer(guest, dentry, name, err);
+	} else {
+		/* simple_dname(), and what a module may bring. */
+		status = prepend_text(text, " (deleted)", err);
+	}
+	return status == MVMI_OK ? prepend_text(text, name, err) : status;
+}
+
+/** The symbol of d_op->d_dname; "" where the file system has none. */
+static enum mvmi_status
+find_dname(struct linux_os *guest, const struct object *dentry,
+	   const struct path *at, const char **ret, struct mvmi_error *err)
+{
+	mvmi_gva ops = object_gva(dentry, DENTRY_OPS);
+	uint64_t function = 0;
+	uint64_t root = 0;
+	struct mvmi_symbol symbol;
+	enum mvmi_status status = MVMI_OK;
+
+	*ret = "";
+	if (ops.val)
+		status = read_member(guest, "dentry_operations", "d_dname", ops,
+				     &function, err);
+	if (status == MVMI_OK && function && is_root(dentry))
+		status = read_member(guest, "vfsmount", "mnt_root", at->mnt,
+				     &root, err);
+	if (status != MVMI_OK || !function || root == dentry->gva.val)
+		return status;
+	*ret = "?";
+	if (mvmi_symbols_find_addr(guest->os.symbols, mvmi_gva_at(function),
+				   &symbol) &&
+	    symbol.addr == function)
+		*ret = symbol.name;
+	return MVMI_OK;
+}
+
+enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
+			    const struct path *root, struct path_text *text,
+			    struct mvmi_error *err)
+{
+	size_t end = sizeof(text->bytes);
+	struct object dentry;
+	const char *function = "";
+	enum mvmi_status status = path_prepare(guest, err);
+
+	text_init(text);
+	if (status == MVMI_OK)
+		status = read_dentry(guest, at->dentry, &dentry, err);
+	if (status == MVMI_OK)
+		status = find_dname(guest, &dentry, at, &function, err);
+	if (status != MVMI_OK)
+		return status;
+	if (function[0]) {
+		text->end = PATH_DETACHED;
+		return spell_pseudo(guest, &dentry, function, text, err);
+	}
+	if (is_unlinked(&dentry)) {
+		status = prepend_text(text, " (deleted)", err);
+		end = text->start;
+	}
+	if (status == MVMI_OK)
+		status = climb(guest, &dentry, at->mnt, root, text, err);
+	if (status == MVMI_OK && text->start == end)
+		status = prepend_text(text, "/", err);
+	return status;
+}
+
+enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva at,
+			    struct path_text *text, struct mvmi_error *err)
+{
+	unsigned names = 0;
+	struct object dentry;
+	enum mvmi_status status = path_prepare(guest, err);
+
+	text_init(text);
+	if (status == MVMI_OK)
+		status = read_dentry(guest, at, &dentry, err);
+	if (status == MVMI_OK && is_root(&dentry))
+		return prepend_text(text, "/", err);
+	if (status == MVMI_OK && is_unlinked(&dentry))
+		status = prepend_text(text, "//deleted", err);
+	while (status == MVMI_OK && !is_root(&dentry)) {
+		if (++names > PATH_DEPTH_MAX)
+			return fail(err, MVMI_ERR_LIMIT,
+				    "a path has over %u names: it is a loop, "
+				    "near dentry 0x%" PRIx64,
+				    PATH_DEPTH_MAX, dentry.gva.val);
+		status = prepend_name(guest, &dentry, text, err);
+		if (status == MVMI_OK)
+			status = read_dentry(guest,
+					     object_gva(&dentry, DENTRY_PARENT),
+					     &dentry, err);
+	}
+	return status;
+}
+
+enum mvmi_status
+path_add(struct linux_os *guest, const struct path *at, struct list *list,
+	 const char **ret, struct mvmi_error *err)
+{
+	struct path_text text;
+	enum mvmi_status status = path_spell(guest, at, NULL, &text, err);
+
+	if (status == MVMI_OK)
+		*ret = list_string(list, path_text_ptr(&text),
+				   path_text_len(&text));
+	return status;
+}
+
+/** What the user of an overlay opened, for the file that stands behind it. */
+static enum mvmi_status find_user_path(struct linux_os *guest, mvmi_gva file,
+				       struct path *at, struct mvmi_error *err)
+{
+	struct mvmi_field field;
+	enum mvmi_status status;
+
+	/* From 6.5 to 6.7 f_path itself is the user's. */
+	if (mvmi_types_field(guest->os.types, "backing_file", "user_path",
+			     &field, NULL) != MVMI_OK)
+		return MVMI_OK;
+	status = read_member(guest, "backing_file", "user_path.mnt", file,
+			     &at->mnt.val, err);
+	if (status == MVMI_OK)
+		status = read_member(guest, "backing_file", "user_path.dentry",
+				     file, &at->dentry.val, err);
+	return status;
+}
+
+enum mvmi_status
+path_of_file(struct linux_os *guest, mvmi_gva file, struct list *list,
+	     const char **ret, struct mvmi_error *err)
+{
+	struct object object;
+	struct path at;
+	enum mvmi_status status = path_prepare(guest, err);
+
+	if (status == MVMI_OK)
+		status = object_read(&object, guest->os.space,
+				     &guest->shapes.file, file, err);
+	if (status != MVMI_OK)
+		return status;
+	at = (struct path){ object_gva(&object, FILE_MNT),
+			    object_gva(&object, FILE_DENTRY) };
+	if (object_u64(&object, FILE_MODE) & MODE_BACKING)
+		status = find_user_path(guest, file, &at, err);
+	return status == MVMI_OK ? path_add(guest, &at, list, ret, err)
+				 : status;
+}
+
+enum mvmi_status
+path_file_system(struct linux_os *guest, mvmi_gva super_block,
+		 char name[PATH_TYPE_MAX], struct mvmi_error *err)
+{
+	struct object super, type;
+	mvmi_gva sub;
+	size_t len;
+	enum mvmi_status status = path_prepare(guest, err);
+
+	if (status == MVMI_OK)
+		status = object_read(&super, guest->os.space,
+				     &guest->shapes.super_block, super_block,
+				     err);
+	if (status == MVMI_OK)
+		status = object_read(&type, guest->os.space,
+				     &guest->shapes.file_system,
+				     object_gva(&super, SUPER_TYPE), err);
+	if (status == MVMI_OK)
+		status =
+			text_read(guest->os.space, object_gva(&type, TYPE_NAME),
+				  name, PATH_TYPE_MAX / 2, err);
+	if (status != MVMI_OK)
+		return status;
+	sub = object_gva(&super, SUPER_SUBTYPE);
+	if (!sub.val)
+		return MVMI_OK;
+	len = strlen(name);
+	name[len++] = '.';
+	return text_read(guest->os.space, sub, name + len, PATH_TYPE_MAX - len,
+			 err);
+}
