@@ -66,7 +66,7 @@ struct linux_os {
 	/** Shapes, each resolved by the file that is named. */
 	struct {
 		struct shape task, signal, cred, mm; /* tasks.c */
-		struct shape nsproxy, ns_common, kthread, pid;
+		struct shape nsproxy, kthread, worker;
 		struct shape area, maple_64, maple_a64;	      /* areas.c */
 		struct shape inode, super_block, file_system; /* path.c */
 		struct shape dentry, mount, file;
