@@ -369,9 +369,12 @@ void mvmi_types_destroy(struct mvmi_types *types)
 {
 	if (!types)
 		return;
-	btf_index_fini(&types->names);
-	btf_index_fini(&types->enumerators);
-	free(types->offsets);
-	free(types->blob);
+	if (!types->map) {
+		btf_index_fini(&types->names);
+		btf_index_fini(&types->enumerators);
+		free(types->offsets);
+		free(types->blob);
+	}
+	map_unref(types->map);
 	free(types);
 }

@@ -17,6 +17,7 @@
 #include <microvmi/symbols.h>
 
 #include "base/le.h"
+#include "base/map.h"
 
 #define btf_find	 mvmi__btf_find
 #define btf_has_magic	 mvmi__btf_has_magic
@@ -77,21 +78,23 @@ struct btf_entry {
  * should be found first comes first.
  */
 struct btf_index {
-	uint32_t *starts;	   /**< owned; mask + 2 of them */
-	struct btf_entry *entries; /**< owned */
-	uint32_t mask;		   /**< number of buckets less one */
+	uint32_t *starts; /**< mask + 2 of them */
+	struct btf_entry *entries;
+	uint32_t mask; /**< number of buckets less one */
 };
 
 struct mvmi_types {
 	const struct mvmi_types *base; /**< borrowed; NULL unless split */
-	uint8_t *blob;		       /**< owned */
+	/** Where blob, offsets and indices are; NULL: they are owned. */
+	struct map *map; /**< owned, a reference */
+	uint8_t *blob;
 	size_t blob_len;
 	struct mvmi_bytes records; /**< in blob */
 	struct mvmi_bytes strings; /**< in blob; ends with a NUL */
 	uint32_t strings_from;	   /**< offset of the first own string */
 	uint32_t first_id;	   /**< of the first own record */
 	uint32_t count;		   /**< one more than the highest id */
-	uint32_t *offsets;	   /**< owned; record of first_id + i */
+	uint32_t *offsets;	   /**< record of first_id + i */
 	struct btf_index names;
 	struct btf_index enumerators;
 };

@@ -7,38 +7,6 @@
 #include "base/error.h"
 #include "base/util.h"
 
-/** A symbol in the index of names. */
-struct symbols_name {
-	uint32_t hash;
-	uint32_t entry;
-};
-
-/**
- * Names by hash: bucket b is items[starts[b]] to items[starts[b + 1]], global
- * symbols before others, then in the table's order.
- */
-struct symbols_names {
-	uint64_t seed;
-	size_t mask;	    /**< buckets - 1 */
-	uint32_t *starts;   /**< owned */
-	uint32_t *position; /**< owned: of each entry, in items */
-	struct symbols_name items[];
-};
-
-/** A symbol in the index of addresses. */
-struct symbols_place {
-	uint64_t addr;
-	uint32_t entry;
-	uint32_t rank; /**< 0: global, 1: local */
-};
-
-/** What is not absolute, by address; at one address, global before local. */
-struct symbols_order {
-	size_t count;
-	struct symbols_place *places; /**< owned */
-	uint64_t sizes[];	      /**< of each entry; 0: nobody can tell */
-};
-
 /** An index is no part of what const promises: see struct mvmi_symbols. */
 static struct mvmi_symbols *unconst(const struct mvmi_symbols *symbols)
 {
@@ -74,8 +42,11 @@ void symbols_names_destroy(struct symbols_names *names)
 {
 	if (!names)
 		return;
-	free(names->starts);
-	free(names->position);
+	if (!names->borrowed) {
+		free(names->starts);
+		free(names->position);
+		free(names->items);
+	}
 	free(names);
 }
 
@@ -112,8 +83,7 @@ static void names_fill(const struct mvmi_symbols *symbols,
 static struct symbols_names *names_make(const struct mvmi_symbols *symbols)
 {
 	size_t count = symbols->count;
-	struct symbols_names *n =
-		malloc(sizeof(*n) + count * sizeof(n->items[0]));
+	struct symbols_names *n = calloc(1, sizeof(*n));
 	uint32_t *hashes = malloc((count + 1) * sizeof(*hashes));
 
 	if (!n || !hashes) {
@@ -127,7 +97,8 @@ static struct symbols_names *names_make(const struct mvmi_symbols *symbols)
 		n->mask = 2 * n->mask + 1;
 	n->starts = calloc(n->mask + 2, sizeof(*n->starts));
 	n->position = malloc((count + 1) * sizeof(*n->position));
-	if (!n->starts || !n->position) {
+	n->items = malloc((count + 1) * sizeof(*n->items));
+	if (!n->starts || !n->position || !n->items) {
 		symbols_names_destroy(n);
 		free(hashes);
 		return NULL;
@@ -164,7 +135,10 @@ void symbols_order_destroy(struct symbols_order *order)
 {
 	if (!order)
 		return;
-	free(order->places);
+	if (!order->borrowed) {
+		free(order->places);
+		free(order->sizes);
+	}
 	free(order);
 }
 
@@ -265,13 +239,14 @@ order_size(const struct mvmi_symbols *symbols, struct symbols_order *o)
 static struct symbols_order *order_make(const struct mvmi_symbols *symbols)
 {
 	size_t count = symbols->count;
-	struct symbols_order *o =
-		calloc(1, sizeof(*o) + count * sizeof(o->sizes[0]));
+	struct symbols_order *o = calloc(1, sizeof(*o));
 	struct symbols_place *places = malloc((count + 1) * sizeof(*places));
 	struct symbols_place *spare = malloc((count + 1) * sizeof(*spare));
 
-	if (!o || !places || !spare) {
-		free(o);
+	if (o)
+		o->sizes = calloc(count + 1, sizeof(*o->sizes));
+	if (!o || !o->sizes || !places || !spare) {
+		symbols_order_destroy(o);
 		free(places);
 		free(spare);
 		return NULL;
@@ -281,7 +256,7 @@ static struct symbols_order *order_make(const struct mvmi_symbols *symbols)
 
 		if (!e->absolute)
 			places[o->count++] = (struct symbols_place){
-				.addr = e->addr,
+				.addr = e->addr + symbols->bias,
 				.entry = (uint32_t)i,
 				.rank = !is_global(e),
 			};
@@ -289,6 +264,8 @@ static struct symbols_order *order_make(const struct mvmi_symbols *symbols)
 	o->places = order_sort(places, spare, o->count);
 	free(o->places == places ? spare : places);
 	order_size(symbols, o);
+	for (size_t i = 0; i < o->count; i++)
+		o->places[i].addr -= symbols->bias;
 	return o;
 }
 
@@ -319,14 +296,15 @@ uint64_t symbols_extent(const struct mvmi_symbols *symbols, size_t i)
 
 /** Number of places whose address is below one, or also at it. */
 static size_t
-order_below(const struct symbols_order *o, uint64_t addr, bool or_at)
+order_below(const struct mvmi_symbols *symbols, const struct symbols_order *o,
+	    uint64_t addr, bool or_at)
 {
 	size_t lo = 0;
 	size_t hi = o->count;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		uint64_t at = o->places[mid].addr;
+		uint64_t at = o->places[mid].addr + symbols->bias;
 
 		if (at < addr || (or_at && at == addr))
 			lo = mid + 1;
@@ -345,9 +323,10 @@ static size_t scan_addr(const struct mvmi_symbols *symbols, uint64_t addr)
 		const struct symbols_entry *e = &symbols->entries[i];
 		const struct symbols_entry *b = &symbols->entries[best];
 
-		if (e->absolute || e->addr > addr)
+		if (e->absolute || e->addr + symbols->bias > addr)
 			continue;
-		if (best == symbols->count || e->addr > b->addr ||
+		if (best == symbols->count ||
+		    e->addr + symbols->bias > b->addr + symbols->bias ||
 		    (e->addr == b->addr && is_global(e) > is_global(b)))
 			best = i;
 	}
@@ -362,10 +341,11 @@ bool mvmi_symbols_find_addr(const struct mvmi_symbols *symbols, mvmi_gva addr,
 	size_t i;
 
 	if (o) {
-		i = order_below(o, addr.val, true);
+		i = order_below(symbols, o, addr.val, true);
 		if (i == 0)
 			return false;
-		i = order_below(o, o->places[i - 1].addr, false);
+		i = order_below(symbols, o,
+				o->places[i - 1].addr + symbols->bias, false);
 		i = o->places[i].entry;
 	} else {
 		i = scan_addr(symbols, addr.val);

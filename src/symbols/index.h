@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "symbols/table.h"
 
 #define symbols_names_destroy mvmi__symbols_names_destroy
@@ -12,8 +13,39 @@
 #define symbols_describe      mvmi__symbols_describe
 #define symbols_extent	      mvmi__symbols_extent
 
-struct symbols_names;
-struct symbols_order;
+/** A symbol in the index of names. */
+struct symbols_name {
+	uint32_t hash;
+	uint32_t entry;
+};
+
+/**
+ * Names by hash: bucket b is items[starts[b]] to items[starts[b + 1]], global
+ * symbols before others, then in the table's order.
+ */
+struct symbols_names {
+	uint64_t seed;
+	size_t mask;		    /**< buckets - 1 */
+	uint32_t *starts;	    /**< mask + 2 of them */
+	uint32_t *position;	    /**< of each entry, in items */
+	struct symbols_name *items; /**< of each entry */
+	bool borrowed;		    /**< from the table's map; else owned */
+};
+
+/** A symbol in the index of addresses. */
+struct symbols_place {
+	uint64_t addr; /**< without the table's bias */
+	uint32_t entry;
+	uint32_t rank; /**< 0: global, 1: local */
+};
+
+/** What is not absolute, by address; at one address, global before local. */
+struct symbols_order {
+	size_t count;
+	struct symbols_place *places;
+	uint64_t *sizes; /**< of each entry; 0: nobody can tell */
+	bool borrowed;	 /**< from the table's map; else owned */
+};
 
 /**
  * A finished table. The indices are made by the first lookup that wants them:
@@ -21,11 +53,14 @@ struct symbols_order;
  * drops his, so that threads may share a table without a lock.
  */
 struct mvmi_symbols {
-	struct symbols_entry *entries; /**< owned */
+	/** Where the arrays are; NULL: they are the table's own. */
+	struct map *map; /**< owned, a reference */
+	uint64_t bias;	 /**< added to addresses that are not absolute */
+	struct symbols_entry *entries;
 	size_t count;
-	char *text; /**< owned */
+	char *text;
 	size_t text_len;
-	uint32_t *modules; /**< owned: names of modules 1, 2..., in the text */
+	uint32_t *modules; /**< names of modules 1, 2..., in the text */
 	size_t module_count;
 	_Atomic(struct symbols_names *) names; /**< owned; NULL: not made yet */
 	_Atomic(struct symbols_order *) order; /**< owned; NULL: not made yet */

@@ -181,6 +181,8 @@ symbols_builder_append(struct symbols_builder *b,
 		struct symbols_entry e = from->entries[i];
 
 		e.name += text;
+		if (!e.absolute)
+			e.addr += from->bias;
 		if (e.module)
 			e.module = (uint16_t)(e.module + modules);
 		b->entries[b->count++] = e;
@@ -219,10 +221,15 @@ void symbols_builder_fini(struct symbols_builder *b)
 
 void symbols_rebase(struct mvmi_symbols *symbols, uint64_t delta)
 {
-	for (size_t i = 0; i < symbols->count; i++)
-		if (!symbols->entries[i].absolute)
-			symbols->entries[i].addr += delta;
-	symbols_order_destroy(atomic_exchange(&symbols->order, NULL));
+	struct symbols_order *order = atomic_load(&symbols->order);
+
+	symbols->bias += delta;
+	/*
+	 * Who counted from elsewhere before may have wrapped, and be in another
+	 * order now. Those of a map are a kernel's, that only moved.
+	 */
+	if (order && !order->borrowed)
+		symbols_order_destroy(atomic_exchange(&symbols->order, NULL));
 }
 
 size_t mvmi_symbols_count(const struct mvmi_symbols *symbols)
@@ -240,7 +247,7 @@ void symbols_describe(const struct mvmi_symbols *symbols, size_t i,
 		.module = e->module ? symbols->text +
 					      symbols->modules[e->module - 1]
 				    : "",
-		.addr = e->addr,
+		.addr = e->absolute ? e->addr : e->addr + symbols->bias,
 		.size = e->size ? e->size : symbols_extent(symbols, i),
 		.index = i,
 		.type = e->type,
@@ -262,8 +269,11 @@ void mvmi_symbols_destroy(struct mvmi_symbols *symbols)
 		return;
 	symbols_names_destroy(atomic_load(&symbols->names));
 	symbols_order_destroy(atomic_load(&symbols->order));
-	free(symbols->entries);
-	free(symbols->text);
-	free(symbols->modules);
+	if (!symbols->map) {
+		free(symbols->entries);
+		free(symbols->text);
+		free(symbols->modules);
+	}
+	map_unref(symbols->map);
 	free(symbols);
 }
