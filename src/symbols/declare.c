@@ -164,13 +164,15 @@ static void declare_left(struct declare_text *t, const struct mvmi_types *types,
 			 const struct declare_frame *f)
 {
 	bool spaced = false;
+	uint32_t seen = 0; /* const elements of a const array are so once */
 
 	/* A qualifier of no pointer qualifies what is at the end of it all. */
 	for (unsigned i = f->count; i > 0; i--) {
 		uint8_t kind = btf_record(types, f->chain[i - 1]).kind;
 
-		if (declare_qualifier(kind) &&
+		if (declare_qualifier(kind) && !(seen >> kind & 1) &&
 		    !declare_is_of_pointer(f, types, i)) {
+			seen |= 1u << kind;
 			declare_add(t, declare_qualifier(kind));
 			declare_add(t, " ");
 		}
@@ -215,9 +217,10 @@ declare_right(struct declare_text *t, const struct mvmi_types *types,
 		if (r.kind == BTF_PTR && declare_has_parens(f, types, f->next))
 			declare_add(t, ")");
 		if (r.kind == BTF_ARRAY) {
-			(void)snprintf(number, sizeof(number), "[%u]",
-				       load_le32(r.tail + 8));
-			declare_add(t, number);
+			uint32_t count = load_le32(r.tail + 8);
+
+			(void)snprintf(number, sizeof(number), "[%u]", count);
+			declare_add(t, count ? number : "[]");
 		}
 		if (r.kind != BTF_FUNC_PROTO)
 			continue;

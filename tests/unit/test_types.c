@@ -450,6 +450,7 @@ static void declarations_are_written_as_in_c(void)
 	uint32_t ptr = btf_builder_pointer(b, 0, list);
 	uint32_t ptrs = btf_builder_array(b, 0, ptr, 4);
 	uint32_t grid = btf_builder_array(b, 0, i, 3);
+	uint32_t flex = btf_builder_array(b, 0, i, 0);
 	uint32_t to_grid = btf_builder_pointer(b, 0, grid);
 	uint32_t rows = btf_builder_array(b, 0, grid, 2);
 	uint32_t c = btf_builder_modifier(b, 0, BTF_CONST, NULL, i);
@@ -459,6 +460,8 @@ static void declarations_are_written_as_in_c(void)
 	uint32_t cpcr = btf_builder_modifier(b, 0, BTF_RESTRICT, NULL, cpc);
 	uint32_t cpcp = btf_builder_pointer(b, 0, cpc);
 	uint32_t cptrs = btf_builder_modifier(b, 0, BTF_CONST, NULL, ptrs);
+	uint32_t consts = btf_builder_array(b, 0, c, 2);
+	uint32_t cconsts = btf_builder_modifier(b, 0, BTF_CONST, NULL, consts);
 	uint32_t td = btf_builder_modifier(b, 0, BTF_TYPEDEF, "t_t", cp);
 	uint32_t none = btf_builder_prototype(b, 0, 0);
 	uint32_t pnone = btf_builder_pointer(b, 0, none);
@@ -494,6 +497,8 @@ static void declarations_are_written_as_in_c(void)
 	CHECK(declares(types, cpcp, "p", "const int *const *p"));
 	CHECK(declares(types, cpc, "", "const int *const"));
 	CHECK(declares(types, cptrs, "a", "struct list_head *const a[4]"));
+	CHECK(declares(types, cconsts, "a", "const int a[2]"));
+	CHECK(declares(types, flex, "rest", "int rest[]"));
 	CHECK(declares(types, td, "x", "t_t x"));
 	CHECK(declares(types, none, "f", "void f(void)"));
 	CHECK(declares(types, pnone, "", "void (*)(void)"));
