@@ -56,6 +56,7 @@ const struct os_ops os_linux = {
 	.open = linux_open,
 	.close = linux_close,
 	.get_info = linux_get_info,
+	.list_current = linux_list_current,
 	.list_tasks = linux_list_tasks,
 	.find_task = linux_find_task,
 	.process_space = linux_process_space,
