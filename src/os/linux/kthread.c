@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/util.h"
 #include "os/linux/task.h"
+#include "os/linux/text.h"
 
 enum {
 	KTHREAD_FULL_NAME,
@@ -38,26 +38,6 @@ static const struct shape_spec kthread_spec = { "kthread", kthread_paths,
 						KTHREAD_FIELDS };
 static const struct shape_spec worker_spec = { "worker", worker_paths,
 					       WORKER_FIELDS };
-
-/** Read a string of the kernel's, cut to what fits. */
-static bool
-read_name(struct linux_os *guest, mvmi_gva at, char name[TASK_NAME_MAX + 1])
-{
-	uint8_t bytes[TASK_NAME_MAX];
-	/* It may be the last thing in its page, the next one missing. */
-	size_t in_page = (size_t)(MVMI_PAGE_SIZE - at.val % MVMI_PAGE_SIZE);
-	size_t len = MIN(in_page, sizeof(bytes));
-	struct mvmi_span all = { bytes, sizeof(bytes) };
-	struct mvmi_span part = { bytes, len };
-
-	memset(bytes, 0, sizeof(bytes));
-	if (mvmi_space_read(guest->os.space, at, all, NULL) != MVMI_OK &&
-	    mvmi_space_read(guest->os.space, at, part, NULL) != MVMI_OK)
-		return false;
-	memcpy(name, bytes, sizeof(bytes));
-	name[TASK_NAME_MAX] = '\0';
-	return true;
-}
 
 /** Append "+what" a worker works for now, or "-what" it did last. */
 static bool
@@ -101,7 +81,8 @@ bool kthread_name(struct linux_os *guest, const struct object *task,
 			NULL) != MVMI_OK)
 		return false;
 	full_at = object_gva(&kthread, KTHREAD_FULL_NAME);
-	if (full_at.val && !read_name(guest, full_at, full))
+	if (full_at.val && text_read(guest->os.space, full_at, full,
+				     sizeof(full), NULL) != MVMI_OK)
 		return false;
 	/*
 	 * Of a worker, /proc shows comm and not the full name, until kernels

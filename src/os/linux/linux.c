@@ -59,5 +59,6 @@ const struct os_ops os_linux = {
 	.list_current = linux_list_current,
 	.list_tasks = linux_list_tasks,
 	.find_task = linux_find_task,
+	.list_areas = linux_list_areas,
 	.process_space = linux_process_space,
 };

@@ -10,6 +10,7 @@
 #ifndef MICROVMI_OS_LINUX_LINUX_H
 #define MICROVMI_OS_LINUX_LINUX_H
 
+#include "os/linux/maple.h"
 #include "os/list.h"
 #include "os/os.h"
 #include "os/shape.h"
@@ -67,7 +68,8 @@ struct linux_os {
 	struct {
 		struct shape task, signal, cred, mm; /* tasks.c */
 		struct shape nsproxy, kthread, worker;
-		struct shape area, maple_64, maple_a64;	      /* areas.c */
+		struct shape area; /* areas.c */
+		struct maple_shapes maple;
 		struct shape inode, super_block, file_system; /* path.c */
 		struct shape dentry, mount, file;
 		struct shape mapping, xa_node, folio; /* pagecache.c */
