@@ -28,9 +28,9 @@ CASES = []
 class Case:
     """One function and the guest it wants."""
 
-    def __init__(self, function, full, newest, fresh, guest):
+    def __init__(self, function, full, newest, fresh, version, guest):
         self.function, self.full, self.newest = function, full, newest
-        self.fresh, self.guest = fresh, guest
+        self.fresh, self.version, self.guest = fresh, version, guest
         self.topic = function.__module__.replace('test_', '', 1)
         self.name = function.__name__
 
@@ -39,15 +39,17 @@ class Case:
         return (version, fresh, tuple(sorted(self.guest.items())))
 
 
-def case(full=False, newest=False, fresh=False, **guest):
+def case(full=False, newest=False, fresh=False, version=None, **guest):
     """Declare a live test.
 
     full    only in ./dev test --full: it takes long, or much memory
     newest  the default run has it against the newest QEMU, too
     fresh   it may harm the guest: give it one of its own
+    version the QEMU that it runs against, in --full too, for a case that is
+            about the guest; --qemu overrides it
     """
     def declare(function):
-        CASES.append(Case(function, full, newest, fresh, guest))
+        CASES.append(Case(function, full, newest, fresh, version, guest))
         return function
     return declare
 
@@ -58,6 +60,8 @@ def options_read():
     parser.add_argument('--build', default=harness.BUILD)
     parser.add_argument('--qemu', choices=VERSIONS, metavar='VERSION',
                         help=', '.join(VERSIONS))
+    parser.add_argument('--kernel', metavar='SET',
+                        help='only cases with that kernel, e.g. kernel-7.3')
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--list', action='store_true')
     return parser.parse_args()
@@ -66,6 +70,8 @@ def options_read():
 def versions_of(one, options):
     if options.qemu:
         return (options.qemu,)
+    if one.version:
+        return (one.version,)
     if options.full:
         return VERSIONS
     return (VERSIONS[0], NEWEST) if one.newest else VERSIONS[:1]
@@ -116,23 +122,34 @@ def run_one(tap, one, guest, label):
 
 def run_group(tap, version, cases):
     """Run the cases that share a guest."""
+    kernel = cases[0].guest.get('kernel')
+
     def label(one):
-        return '%s: %s (QEMU %s)' % (one.topic, one.name, version)
+        return '%s: %s (QEMU %s%s)' % (
+            one.topic, one.name, version, ''.join(
+                ', ' + one.guest[key] for key in ('kernel', 'cpu', 'append')
+                if kernel and one.guest.get(key)))
+
+    def skip_all(reason):
+        for one in waiting:
+            tap.line(True, label(one), reason)
 
     waiting = list(cases)
     while waiting:
+        what = 'QEMU ' + version
         try:
             harness.obtain_qemu(version)
+            if kernel:
+                what = kernel
+                harness.obtain_kernel(kernel)
         except harness.Failed as error:
-            for one in waiting:
-                tap.line(True, label(one), 'QEMU %s cannot be had: %s' % (
-                    version, str(error).replace('\n', ' ')[:200]))
+            skip_all('%s cannot be had: %s' % (
+                what, str(error).replace('\n', ' ')[:200]))
             return
         if cases[0].guest.get('accel') == 'kvm':
             reason = harness.kvm_reason(version)
             if reason:
-                for one in waiting:
-                    tap.line(True, label(one), reason)
+                skip_all(reason)
                 return
         try:
             with harness.QemuGuest(version=version,
@@ -171,7 +188,9 @@ def main():
             print('%-12s %s%s' % (one.topic, one.name,
                                   ' (--full)' if one.full else ''))
             continue
-        if one.full and not options.full:
+        if options.kernel and one.guest.get('kernel') != options.kernel:
+            continue
+        if one.full and not options.full and not options.kernel:
             continue
         for version in versions_of(one, options):
             groups.setdefault(one.key(version), (version, []))[1].append(one)

@@ -1,4 +1,5 @@
 """The guests themselves are what the other tests take them for."""
+import truth
 from harness import TINY, check, check_equal
 from run import case
 
@@ -27,3 +28,23 @@ def qemu_process_looks_like_a_packaged_one(guest):
 def linux_guest_tells_where_its_banner_is(guest):
     check(guest.banner.startswith('Linux version 6.1.'), guest.banner)
     check(guest.symbol('linux_banner') > guest.symbol('_text'))
+
+
+@case(kind='linux', mode='truth', smp=2)
+def population_tells_the_truth_about_itself(guest):
+    found = truth.of(guest)
+    check(len(found.kallsyms) > 50000, 'symbols:', len(found.kallsyms))
+    check((guest.symbol('init_task'), 'D', 'init_task', '') in found.kallsyms,
+          'init_task is not where the guest told')
+    names = [one.name for one in found.processes.values()]
+    for name in ('kthreadd', 'grandchild', 'odd (name) ) x'):
+        check(name in names, 'no', name, 'in', names)
+    check_equal(found.process('unreaped').state, 'Z')
+    target = found.process('target')
+    check_equal([one.name for one in target.threads],
+                ['target', 'thread-one', 'thread-two', 'thread-three',
+                 '(odd) thread )'])
+    check_equal(target.strings('cmdline'),
+                ['target', '--colour', 'blue and green', '', 'last'])
+    check_equal([one['cpu'] for one in found.spinners], [1])
+    check_equal(found.process('other-user').uids, [1000, 1001, 1002, 1001])
