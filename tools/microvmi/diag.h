@@ -10,10 +10,11 @@ enum exit_code {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_TARGET = 3, /**< it can't be opened */
-	EXIT_MEMORY = 4, /**< a hole, or a page that is not present */
-	EXIT_BUSY = 5,	 /**< someone else has it, or this user may not */
-	EXIT_GONE = 6,	 /**< the VM ended */
+	EXIT_TARGET = 3,   /**< it can't be opened */
+	EXIT_MEMORY = 4,   /**< a hole, or a page that is not present */
+	EXIT_BUSY = 5,	   /**< someone else has it, or this user may not */
+	EXIT_GONE = 6,	   /**< the VM ended */
+	EXIT_FINDINGS = 7, /**< `check` found something */
 	EXIT_INTERRUPTED = 130,
 	EXIT_PIPE = 141, /**< nobody reads our output; said to nobody */
 };

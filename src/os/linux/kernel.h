@@ -18,8 +18,7 @@
 
 /** What a method came to, before it is believed. */
 struct found {
-	const char *by;		/**< the method */
-	const char *checked_by; /**< what else agreed */
+	const char *by; /**< the method */
 	struct anchor anchor;
 	struct mvmi_symbols *symbols; /**< owned */
 };
