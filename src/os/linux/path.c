@@ -9,8 +9,11 @@
 #include "base/util.h"
 #include "os/linux/text.h"
 
-/** FMODE_BACKING: the file stands behind another one, of an overlay. */
-#define MODE_BACKING (UINT64_C(1) << 25)
+/**
+ * FMODE_BACKING: the file stands behind another one, of an overlay.  The bit
+ * was moved, and where it was lies FMODE_NONOTIFY now: one of them must be set.
+ */
+#define MODE_BACKING (UINT64_C(3) << 24)
 /** Longest text of a pseudo file system's own. */
 #define PSEUDO_MAX 512
 
@@ -23,6 +26,7 @@ enum {
 	DENTRY_INODE,
 	DENTRY_INLINE, /**< short names, which DENTRY_NAME points to */
 	DENTRY_OPS,
+	DENTRY_SB,
 	DENTRY_PRIVATE,
 	DENTRY_FIELDS,
 };
@@ -35,6 +39,7 @@ static const char *const dentry_paths[DENTRY_FIELDS] = {
 	[DENTRY_INODE] = "d_inode",
 	[DENTRY_INLINE] = "?d_iname|d_shortname",
 	[DENTRY_OPS] = "d_op",
+	[DENTRY_SB] = "d_sb",
 	[DENTRY_PRIVATE] = "d_fsdata",
 };
 
@@ -208,7 +213,7 @@ prepend_name(struct linux_os *guest, const struct object *dentry,
 	     struct path_text *text, struct mvmi_error *err)
 {
 	uint8_t name[PATH_NAME_MAX];
-	size_t len;
+	size_t len = 0;
 	enum mvmi_status status = read_name(guest, dentry, name, &len, err);
 
 	if (status == MVMI_OK)
@@ -476,31 +481,31 @@ enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
 	return status;
 }
 
-enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva at,
+enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva dentry,
 			    struct path_text *text, struct mvmi_error *err)
 {
 	unsigned names = 0;
-	struct object dentry;
+	struct object at;
 	enum mvmi_status status = path_prepare(guest, err);
 
 	text_init(text);
 	if (status == MVMI_OK)
-		status = read_dentry(guest, at, &dentry, err);
-	if (status == MVMI_OK && is_root(&dentry))
+		status = read_dentry(guest, dentry, &at, err);
+	if (status == MVMI_OK && is_root(&at))
 		return prepend_text(text, "/", err);
-	if (status == MVMI_OK && is_unlinked(&dentry))
+	if (status == MVMI_OK && is_unlinked(&at))
 		status = prepend_text(text, "//deleted", err);
-	while (status == MVMI_OK && !is_root(&dentry)) {
+	while (status == MVMI_OK && !is_root(&at)) {
 		if (++names > PATH_DEPTH_MAX)
 			return fail(err, MVMI_ERR_LIMIT,
 				    "a path has over %u names: it is a loop, "
 				    "near dentry 0x%" PRIx64,
-				    PATH_DEPTH_MAX, dentry.gva.val);
-		status = prepend_name(guest, &dentry, text, err);
+				    PATH_DEPTH_MAX, at.gva.val);
+		status = prepend_name(guest, &at, text, err);
 		if (status == MVMI_OK)
 			status = read_dentry(guest,
-					     object_gva(&dentry, DENTRY_PARENT),
-					     &dentry, err);
+					     object_gva(&at, DENTRY_PARENT),
+					     &at, err);
 	}
 	return status;
 }
@@ -518,23 +523,28 @@ path_add(struct linux_os *guest, const struct path *at, struct list *list,
 	return status;
 }
 
-/** What the user of an overlay opened, for the file that stands behind it. */
-static enum mvmi_status find_user_path(struct linux_os *guest, mvmi_gva file,
-				       struct path *at, struct mvmi_error *err)
+/**
+ * What the user of an overlay opened, for the file that stands behind it.  Only
+ * such a file is a struct backing_file, and no bit is proof of it: what would
+ * be the user's path must lead to a file system, both ways to the same one.
+ */
+static void
+find_user_path(struct linux_os *guest, mvmi_gva file, struct path *at)
 {
-	struct mvmi_field field;
-	enum mvmi_status status;
+	struct path user = { 0 };
+	struct object dentry;
+	uint64_t super = 0;
 
-	/* From 6.5 to 6.7 f_path itself is the user's. */
-	if (mvmi_types_field(guest->os.types, "backing_file", "user_path",
-			     &field, NULL) != MVMI_OK)
-		return MVMI_OK;
-	status = read_member(guest, "backing_file", "user_path.mnt", file,
-			     &at->mnt.val, err);
-	if (status == MVMI_OK)
-		status = read_member(guest, "backing_file", "user_path.dentry",
-				     file, &at->dentry.val, err);
-	return status;
+	/* From 6.5 to 6.7 f_path itself is the user's, and this is missing. */
+	if (read_member(guest, "backing_file", "user_path.mnt", file,
+			&user.mnt.val, NULL) == MVMI_OK &&
+	    read_member(guest, "backing_file", "user_path.dentry", file,
+			&user.dentry.val, NULL) == MVMI_OK &&
+	    read_dentry(guest, user.dentry, &dentry, NULL) == MVMI_OK &&
+	    read_member(guest, "vfsmount", "mnt_sb", user.mnt, &super, NULL) ==
+		    MVMI_OK &&
+	    super == object_u64(&dentry, DENTRY_SB))
+		*at = user;
 }
 
 enum mvmi_status
@@ -553,7 +563,7 @@ path_of_file(struct linux_os *guest, mvmi_gva file, struct list *list,
 	at = (struct path){ object_gva(&object, FILE_MNT),
 			    object_gva(&object, FILE_DENTRY) };
 	if (object_u64(&object, FILE_MODE) & MODE_BACKING)
-		status = find_user_path(guest, file, &at, err);
+		find_user_path(guest, file, &at);
 	return status == MVMI_OK ? path_add(guest, &at, list, ret, err)
 				 : status;
 }
