@@ -73,6 +73,14 @@ struct linux_os {
 		struct shape inode, super_block, file_system; /* path.c */
 		struct shape dentry, mount, file;
 		struct shape mapping, xa_node, folio; /* pagecache.c */
+		struct shape files, fd_table;	      /* files.c */
+		struct shape socket, sock, inet_sock; /* sockets.c */
+		struct shape unix_sock, netlink_sock;
+		struct shape mnt_namespace, fs_struct; /* mounts.c */
+		struct shape rb_node;		       /* rbtree.c */
+		struct shape module, module_memory;    /* modules.c */
+		struct shape mod_kallsyms, elf_sym, kernel_symbol, bpf_ksym;
+		struct shape ring, ring_desc, ring_info, old_log; /* log.c */
 	} shapes;
 };
 
