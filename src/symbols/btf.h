@@ -182,7 +182,7 @@ static inline uint32_t btf_hash(const char *name)
 static inline const char *
 btf_string(const struct mvmi_types *types, uint32_t off)
 {
-	if (off < types->strings_from)
+	if (types->base && off < types->strings_from)
 		types = types->base;
 	return (const char *)types->strings.ptr + (off - types->strings_from);
 }
@@ -191,11 +191,14 @@ btf_string(const struct mvmi_types *types, uint32_t off)
 static inline struct btf_record
 btf_record(const struct mvmi_types *types, uint32_t id)
 {
-	const struct mvmi_types *own =
-		id < types->first_id ? types->base : types;
-	const uint8_t *at = own->records.ptr + own->offsets[id - own->first_id];
-	uint32_t info = load_le32(at + 4);
+	const struct mvmi_types *own = types;
+	const uint8_t *at;
+	uint32_t info;
 
+	if (types->base && id < types->first_id)
+		own = types->base;
+	at = own->records.ptr + own->offsets[id - own->first_id];
+	info = load_le32(at + 4);
 	return (struct btf_record){
 		.name = btf_string(types, load_le32(at)),
 		.tail = at + 12,

@@ -138,8 +138,9 @@ static uint32_t builder_string(struct btf_builder *b, const char *name)
 	if (!name || !name[0] || !builder_grow_slots(b))
 		return 0;
 	slot = builder_slot(b, name);
-	if (*slot)
-		return *slot;
+	off = *slot;
+	if (off)
+		return off;
 	off = (uint32_t)b->strings.len;
 	len = strlen(name) + 1;
 	at = builder_extend(b, &b->strings, len);

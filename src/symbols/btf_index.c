@@ -160,14 +160,38 @@ index_are_twins(const struct mvmi_types *types, const struct btf_entry *a,
 }
 
 /**
- * Bring twins into the order of their ranks.
+ * Bring before a place in a bucket the twin of the lowest rank.
  *
  * @param ranks  By id, 0 for the last; NULL: only look.
  * @return whether there are twins
  */
+static bool index_order_twin(struct mvmi_types *types, uint32_t at,
+			     uint32_t end, const uint32_t *ranks)
+{
+	struct btf_entry *first = &types->names.entries[at];
+	bool any = false;
+
+	for (uint32_t i = at + 1; i < end; i++) {
+		struct btf_entry *other = &types->names.entries[i];
+
+		if (!index_are_twins(types, first, other))
+			continue;
+		any = true;
+		/* 0 - 1 is the highest rank of all. */
+		if (ranks && ranks[other->id] - 1 < ranks[first->id] - 1) {
+			struct btf_entry swap = *first;
+
+			*first = *other;
+			*other = swap;
+		}
+	}
+	return any;
+}
+
+/** Bring all twins into the order of their ranks, or only look. */
 static bool index_order_twins(struct mvmi_types *types, const uint32_t *ranks)
 {
-	struct btf_index *index = &types->names;
+	const struct btf_index *index = &types->names;
 	bool any = false;
 
 	for (uint32_t b = 0; b <= index->mask; b++) {
@@ -175,25 +199,8 @@ static bool index_order_twins(struct mvmi_types *types, const uint32_t *ranks)
 
 		if (end - index->starts[b] > BTF_TWINS_MAX)
 			continue;
-		for (uint32_t i = index->starts[b]; i < end; i++) {
-			struct btf_entry *first = &index->entries[i];
-
-			for (uint32_t j = i + 1; j < end; j++) {
-				struct btf_entry *other = &index->entries[j];
-
-				if (!index_are_twins(types, first, other))
-					continue;
-				any = true;
-				/* 0 - 1 is the highest rank of all. */
-				if (ranks && ranks[other->id] - 1 <
-						     ranks[first->id] - 1) {
-					struct btf_entry swap = *first;
-
-					*first = *other;
-					*other = swap;
-				}
-			}
-		}
+		for (uint32_t i = index->starts[b]; i < end; i++)
+			any |= index_order_twin(types, i, end, ranks);
 	}
 	return any;
 }

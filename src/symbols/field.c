@@ -223,15 +223,14 @@ mvmi_types_field(const struct mvmi_types *types, const char *type,
 			    type);
 	w.id = outer.id;
 	do {
-		if (*at == '[')
+		if (*at == '[') {
 			status = field_subscript(&w, &at, err);
-		else if (at == path)
-			status = field_name(&w, &at, err);
-		else if (*at == '.' && at++)
-			status = field_name(&w, &at, err);
-		else
+			continue;
+		}
+		if (at != path && *at++ != '.')
 			return fail(err, MVMI_ERR_UNSUPPORTED,
 				    "'%s' is not a path to a member", path);
+		status = field_name(&w, &at, err);
 	} while (status == MVMI_OK && *at != '\0');
 	if (status == MVMI_OK)
 		*ret = field_of(&w);
