@@ -195,17 +195,31 @@ order_sort(struct symbols_place *places, struct symbols_place *spare, size_t n)
 	return places;
 }
 
-static const char *order_name(const struct mvmi_symbols *symbols,
-			      const struct symbols_order *o, size_t i)
-{
-	return symbols->text + symbols->entries[o->places[i].entry].name;
-}
-
-/** Linker's marks: what they end is over, and they cover nothing. */
+/**
+ * Linker's marks: what they end is over, and they cover nothing, nor does
+ * another symbol of that section at the same address.
+ */
 static bool is_end_mark(const char *name)
 {
-	return strcmp(name, "_etext") == 0 || strcmp(name, "_einittext") == 0 ||
-	       strcmp(name, "_end") == 0;
+	return name[0] == '_' && name[1] == 'e' &&
+	       (strcmp(name, "_etext") == 0 ||
+		strcmp(name, "_einittext") == 0 || strcmp(name, "_end") == 0);
+}
+
+static uint32_t rank_of(const struct mvmi_symbols *symbols, size_t i)
+{
+	const struct symbols_entry *e = &symbols->entries[i];
+
+	if (is_end_mark(symbols->text + e->name))
+		return SYMBOLS_END_MARK;
+	return is_global(e) ? SYMBOLS_GLOBAL : SYMBOLS_LOCAL;
+}
+
+/** The type without regard to global or local: a letter for each section. */
+static char
+section_of(const struct mvmi_symbols *symbols, const struct symbols_place *p)
+{
+	return (char)(symbols->entries[p->entry].type | 0x20);
 }
 
 /** Up to the next address of the same module: the size of all at one address. */
@@ -215,18 +229,23 @@ order_size(const struct mvmi_symbols *symbols, struct symbols_order *o)
 	size_t hi;
 
 	for (size_t lo = 0; lo < o->count; lo = hi) {
-		uint64_t addr = o->places[lo].addr;
-		uint64_t size = 0;
-		uint16_t module = 0;
-		bool marks = true;
+		const struct symbols_place *first = &o->places[lo];
+		const struct symbols_place *last;
+		bool one_section = true;
+		uint64_t size;
+		uint16_t module;
 
-		for (hi = lo; hi < o->count && o->places[hi].addr == addr; hi++)
-			marks = marks &&
-				is_end_mark(order_name(symbols, o, hi));
-		if (hi < o->count && !marks) {
-			size = o->places[hi].addr - addr;
-			module = symbols->entries[o->places[hi].entry].module;
-		}
+		for (hi = lo;
+		     hi < o->count && o->places[hi].addr == first->addr; hi++)
+			one_section = one_section &&
+				      section_of(symbols, &o->places[hi]) ==
+					      section_of(symbols, first);
+		last = &o->places[hi - 1];
+		if (hi == o->count ||
+		    (last->rank == SYMBOLS_END_MARK && one_section))
+			continue;
+		size = o->places[hi].addr - first->addr;
+		module = symbols->entries[o->places[hi].entry].module;
 		for (size_t i = lo; i < hi; i++) {
 			uint32_t entry = o->places[i].entry;
 
@@ -258,7 +277,7 @@ static struct symbols_order *order_make(const struct mvmi_symbols *symbols)
 			places[o->count++] = (struct symbols_place){
 				.addr = e->addr + symbols->bias,
 				.entry = (uint32_t)i,
-				.rank = !is_global(e),
+				.rank = rank_of(symbols, i),
 			};
 	}
 	o->places = order_sort(places, spare, o->count);
@@ -327,7 +346,8 @@ static size_t scan_addr(const struct mvmi_symbols *symbols, uint64_t addr)
 			continue;
 		if (best == symbols->count ||
 		    e->addr + symbols->bias > b->addr + symbols->bias ||
-		    (e->addr == b->addr && is_global(e) > is_global(b)))
+		    (e->addr == b->addr &&
+		     rank_of(symbols, i) < rank_of(symbols, best)))
 			best = i;
 	}
 	return best;

@@ -32,11 +32,18 @@ struct symbols_names {
 	bool borrowed;		    /**< from the table's map; else owned */
 };
 
+/** Ranks of symbols at one address. */
+enum {
+	SYMBOLS_GLOBAL,
+	SYMBOLS_LOCAL,
+	SYMBOLS_END_MARK
+};
+
 /** A symbol in the index of addresses. */
 struct symbols_place {
 	uint64_t addr; /**< without the table's bias */
 	uint32_t entry;
-	uint32_t rank; /**< 0: global, 1: local */
+	uint32_t rank; /**< of those at one address, the lowest names it */
 };
 
 /** What is not absolute, by address; at one address, global before local. */

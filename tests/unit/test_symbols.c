@@ -151,6 +151,26 @@ static void nothing_covers_what_is_behind_an_end(void)
 	mvmi_symbols_destroy(symbols);
 }
 
+static void a_section_that_begins_at_an_end_has_a_size(void)
+{
+	struct symbols_builder b = { 0 };
+	struct mvmi_symbols *symbols;
+
+	add(&b, "f", 0x1000, 'T');
+	add(&b, "_etext", 0x1100, 'T');
+	add(&b, "__text_end", 0x1100, 'T');
+	add(&b, "g", 0x2000, 'T');
+	add(&b, "_etext", 0x2100, 'T');
+	add(&b, "rodata", 0x2100, 'd');
+	add(&b, "next", 0x2200, 'd');
+	symbols = finish(&b);
+	CHECK(covers(symbols, 0x1101, NULL));
+	CHECK(covers(symbols, 0x1100, "__text_end"));
+	CHECK(covers(symbols, 0x2100, "rodata"));
+	CHECK(covers(symbols, 0x21ff, "rodata"));
+	mvmi_symbols_destroy(symbols);
+}
+
 static void a_size_reaches_to_the_next_address_of_the_module(void)
 {
 	struct mvmi_symbols *symbols = sample();
@@ -433,6 +453,7 @@ TESTS(T(an_empty_table_finds_nothing), T(destroying_nothing_is_a_no_op),
       T(a_global_name_comes_first_then_the_tables_order),
       T(an_address_is_its_nearest_symbols_global_before_local),
       T(nothing_covers_what_is_behind_an_end),
+      T(a_section_that_begins_at_an_end_has_a_size),
       T(a_size_reaches_to_the_next_address_of_the_module),
       T(a_size_that_was_told_is_kept),
       T(the_last_byte_of_all_addresses_has_a_symbol),
