@@ -205,10 +205,11 @@ static void add_answer(struct answer *answer, const struct table *table,
 {
 	char type[] = { symbol->type, '\0' };
 	const char *module = module_of(table, symbol);
-	char name[SYMNAME_LEN];
 	json_t *object;
 
 	if (!answer->array) {
+		char name[SYMNAME_LEN];
+
 		symname_format(symbol, addr, name);
 		output_cell(&answer->table, "0x%" PRIx64, addr);
 		output_cell(&answer->table, "%c", symbol->type);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "diag.h"
 
@@ -110,8 +110,8 @@ static char *draw(const struct node *nodes, size_t i)
 			skip_visited(nodes, nodes[path[level]].next) != NONE;
 		const char *part = more ? " |  " : "    ";
 
-		memcpy(prefix + 4 * (depth - 1 - level), level ? part : " \\_ ",
-		       4);
+		(void)snprintf(prefix + 4 * (depth - 1 - level), 5, "%s",
+			       level ? part : " \\_ ");
 	}
 	return prefix;
 }
