@@ -34,23 +34,23 @@ enum gen_rule {
 
 struct gen_layout {
 	const char *name;
-	enum gen_rule rule;
 	size_t align;
-	size_t word;	   /**< bytes of num_syms and of a marker */
+	size_t word; /**< bytes of num_syms and of a marker */
+	enum gen_rule rule;
 	bool behind;	   /**< offsets lie behind the tokens */
 	bool seqs_between; /**< seqs_of_names lies in front of the tokens */
 	bool long_names;   /**< of two bytes' length */
 };
 
 static const struct gen_layout gen_layouts[] = {
-	{ "before 4.6", GEN_ABSOLUTE, 8, 8, false, false, false },
-	{ "4.6 to 4.19", GEN_PERCPU_RULE, 8, 8, false, false, false },
-	{ "4.20 to 6.0", GEN_PERCPU_RULE, 8, 4, false, false, false },
-	{ "4.20 to 6.0, one CPU", GEN_BASE_RULE, 8, 4, false, false, false },
-	{ "6.1 to 6.3", GEN_PERCPU_RULE, 8, 4, false, true, true },
-	{ "6.4 to 6.14", GEN_PERCPU_RULE, 8, 4, true, false, true },
-	{ "6.15 to 6.19", GEN_BASE_RULE, 8, 4, true, false, true },
-	{ "from 7.0", GEN_PLACE, 4, 4, true, false, true },
+	{ "before 4.6", 8, 8, GEN_ABSOLUTE, false, false, false },
+	{ "4.6 to 4.19", 8, 8, GEN_PERCPU_RULE, false, false, false },
+	{ "4.20 to 6.0", 8, 4, GEN_PERCPU_RULE, false, false, false },
+	{ "4.20 to 6.0, one CPU", 8, 4, GEN_BASE_RULE, false, false, false },
+	{ "6.1 to 6.3", 8, 4, GEN_PERCPU_RULE, false, true, true },
+	{ "6.4 to 6.14", 8, 4, GEN_PERCPU_RULE, true, false, true },
+	{ "6.15 to 6.19", 8, 4, GEN_BASE_RULE, true, false, true },
+	{ "from 7.0", 4, 4, GEN_PLACE, true, false, true },
 };
 
 #define GEN_LAYOUTS (sizeof(gen_layouts) / sizeof(gen_layouts[0]))

@@ -113,7 +113,8 @@ struct btf_record {
 bool btf_has_magic(struct mvmi_bytes bytes);
 
 /**
- * Find a whole blob of BTF that begins at a multiple of 8 in raw memory.
+ * Find a whole blob of BTF that begins at a multiple of 4 in raw memory, as
+ * it does in every kernel that was seen (page-aligned since 6.16).
  *
  * A running kernel also holds copies of the mere header (in struct btf); those
  * are told apart by what follows. What is found still needs btf_parse().

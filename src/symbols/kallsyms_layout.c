@@ -217,7 +217,7 @@ static void names_diagnose(struct search *search, const struct markers *m)
 	}
 }
 
-/** Find markers and names: m->width is what is tried. */
+/** Find markers of a width, and the names and num_syms before them. */
 static bool tables_find(struct search *search, size_t width)
 {
 	size_t tokens = search->layout->tokens;
@@ -230,11 +230,12 @@ static bool tables_find(struct search *search, size_t width)
 		if (!markers_find(search->image, width, low, &end, &m))
 			return false;
 		/* What follows may happen to go on ascending. */
-		for (int extra = 0; extra < 3 && m.count >= MARKERS_MIN;
-		     extra++, m.count--)
-			if (names_find(search, &m))
+		for (size_t n = 0; n < 3 && m.count - n >= MARKERS_MIN; n++) {
+			struct markers fewer = { m.at, m.count - n, width };
+
+			if (names_find(search, &fewer))
 				return true;
-		m.count += 3;
+		}
 		if (search->claimed_markers == 0)
 			names_diagnose(search, &m);
 	}

@@ -467,19 +467,19 @@ static void a_scan_passes_over_mere_headers(void)
 
 	memset(memory, 0, sizeof(memory));
 	memcpy(memory + 64, b.raw, BTF_HEADER_LEN);
-	memcpy(memory + 2052, b.raw, src.len); /* not at a multiple of 8 */
-	memcpy(memory + 4096, b.raw, src.len);
+	memcpy(memory + 2050, b.raw, src.len); /* not at a multiple of 4 */
+	memcpy(memory + 4100, b.raw, src.len);
 	memcpy(memory + 8192, b.raw, src.len);
 	memory[8192 + src.len - 1] = 'x'; /* strings without end */
 	memcpy(memory + sizeof(memory) - 16, b.raw, 16);
 	src = (struct mvmi_bytes){ memory, sizeof(memory) };
 	CHECK(btf_find(src, 0, &off, &len));
-	CHECK(off == 4096 && len == b.len);
-	CHECK(btf_find(src, 4089, &off, &len) && off == 4096);
+	CHECK(off == 4100 && len == b.len);
+	CHECK(btf_find(src, 4097, &off, &len) && off == 4100);
 	CHECK(!btf_find(src, off + 1, &off, &len));
 	CHECK(!btf_find(src, SIZE_MAX, &off, &len));
 	CHECK(!btf_find((struct mvmi_bytes){ NULL, 0 }, 0, &off, &len));
-	CHECK(off == 4096 && len == b.len);
+	CHECK(off == 4100 && len == b.len);
 }
 
 static void destroying_nothing_is_a_no_op(void)

@@ -263,7 +263,7 @@ static void offsets_that_do_not_ascend_are_corrupt(void)
 	for (size_t i = 0; i < GEN_LAYOUTS; i++) {
 		gen_make(&gen, &gen_layouts[i], COUNT);
 		memset(gen.bytes + gen.offsets, 0,
-		       COUNT * (gen.layout->rule == GEN_ABSOLUTE ? 8 : 4));
+		       gen.count * (gen.layout->rule == GEN_ABSOLUTE ? 8 : 4));
 		CHECK(parse(&err) == MVMI_ERR_CORRUPT);
 		CHECK(strstr(err.msg, "addresses"));
 	}
@@ -284,29 +284,37 @@ static void a_name_of_more_than_512_characters_is_corrupt(void)
 	CHECK(strstr(err.msg, "symbol 77"));
 }
 
-static void no_truncation_is_overrun(void)
+/** Parse the first bytes of the image, with nothing behind them. */
+static bool is_refused(size_t len)
 {
+	uint8_t *copy = malloc(len + 1);
+	const struct kallsyms_image image = { { copy, len }, GEN_BASE };
 	struct kallsyms_layout layout;
 	struct mvmi_symbols *symbols;
+	enum mvmi_status status;
 
+	CHECK(copy);
+	memcpy(copy, gen.bytes, len);
+	status = kallsyms_parse(&image, gen.token_table, &symbols, &layout,
+				NULL);
+	free(copy);
+	if (status == MVMI_OK)
+		mvmi_symbols_destroy(symbols);
+	return status != MVMI_OK;
+}
+
+static void no_truncation_is_overrun(void)
+{
 	for (size_t i = 0; i < GEN_LAYOUTS; i++) {
 		size_t end;
 
 		gen_make(&gen, &gen_layouts[i], 2300);
-		/* What is needed last: the base behind the offsets, or them. */
+		/* What is needed last: the offsets, or the tokens' index. */
 		end = gen.layout->behind ? gen.offsets + 4 * gen.count
 					 : gen.token_index + 512;
-		for (size_t len = 0; len < end; len += 97) {
-			uint8_t *copy = malloc(len + 1);
-			struct kallsyms_image image = { { copy, len },
-							GEN_BASE };
-
-			CHECK(copy);
-			memcpy(copy, gen.bytes, len);
-			CHECK(kallsyms_parse(&image, gen.token_table, &symbols,
-					     &layout, NULL) != MVMI_OK);
-			free(copy);
-		}
+		for (size_t len = 0; len < end; len += 97)
+			CHECK(is_refused(len));
+		CHECK(!is_refused(gen.len));
 	}
 }
 

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding the kernel.  The ways to it, cheapest first: the page tables that a
- * vCPU uses; VMCOREINFO; the token table of kallsyms, anywhere in RAM.  Each
- * comes to a struct found, and kernel_take() decides whether it is true.
+ * vCPU uses; VMCOREINFO; the token table of kallsyms, anywhere in RAM.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/util.h"
 #include "core/vm.h"
-#include "os/linux/kernel.h"
-#include "os/linux/ram.h"
-#include "os/linux/vmcoreinfo.h"
+#include "os/linux/search.h"
 #include "symbols/kallsyms.h"
 
 /** vCPUs that are asked: one that runs the kernel's tables is enough. */
@@ -22,35 +17,34 @@
 /** Token tables that are tried, of those in one image. */
 #define TOKENS_TRIES 16
 
-struct search {
-	struct linux_os *guest;
-	const struct mvmi_os_options *options;
-	bool done;
-	/** Of what came closest: a kernel, but one that is not believed. */
-	struct mvmi_error closest;
-	/** Why the registers led nowhere. */
-	struct mvmi_error registers;
-};
-
-/** Failures that end the search, for they say nothing about the guest. */
-static bool is_final(enum mvmi_status status)
+enum mvmi_status
+search_aside(struct search *search, enum mvmi_status status,
+	     const struct mvmi_error *why, struct mvmi_error *err)
 {
-	return status == MVMI_ERR_NOMEM || status == MVMI_ERR_GONE ||
-	       status == MVMI_ERR_SYSTEM || status == MVMI_ERR_TIMEOUT;
-}
-
-/** Note why a candidate was no kernel. @return OK to go on with the next. */
-static enum mvmi_status
-set_aside(struct search *search, enum mvmi_status status,
-	  const struct mvmi_error *why, struct mvmi_error *err)
-{
-	if (is_final(status)) {
+	switch (status) {
+	case MVMI_ERR_NOMEM:
+	case MVMI_ERR_GONE:
+	case MVMI_ERR_SYSTEM:
+	case MVMI_ERR_TIMEOUT:
+		/* They say nothing about the guest. */
 		if (err)
 			*err = *why;
 		return status;
+	case MVMI_ERR_CORRUPT:
+	case MVMI_ERR_LIMIT:
+		if (search->closest.status == MVMI_OK)
+			search->closest = *why;
+		return MVMI_OK;
+	case MVMI_OK:
+	case MVMI_ERR_INVALID:
+	case MVMI_ERR_UNSUPPORTED:
+	case MVMI_ERR_FAULT:
+	case MVMI_ERR_NOT_PRESENT:
+	case MVMI_ERR_BUSY:
+	case MVMI_ERR_STALE:
+	case MVMI_ERR_DENIED:
+		break;
 	}
-	if (status == MVMI_ERR_CORRUPT && search->closest.status == MVMI_OK)
-		search->closest = *why;
 	return MVMI_OK;
 }
 
@@ -78,7 +72,9 @@ parse_symbols(const struct ram_copy *copy, mvmi_gva gva,
 	}
 	if (status != MVMI_ERR_UNSUPPORTED)
 		return status;
-	return fail(err, status, "the kernel at 0x%" PRIx64 " has no kallsyms",
+	return fail(err, status,
+		    "what is mapped where a kernel would be, at 0x%" PRIx64
+		    ", has no kallsyms",
 		    gva.val);
 }
 
@@ -87,37 +83,38 @@ static enum mvmi_status
 read_symbols(struct mvmi_vm *vm, const struct anchor *anchor,
 	     struct mvmi_symbols **ret, struct mvmi_error *err)
 {
-	const uint64_t parts[2][2] = {
+	const struct {
+		uint64_t off, len;
+	} parts[] = {
 		{ anchor->rodata, anchor->rodata_len },
 		{ 0, anchor->len },
 	};
 	enum mvmi_status status = MVMI_ERR_UNSUPPORTED;
 
-	for (size_t i = 0; i < 2 && status != MVMI_OK; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(parts) && status != MVMI_OK; i++) {
 		struct ram_copy copy;
 
-		if (parts[i][1] == 0)
+		if (parts[i].len == 0)
 			continue;
-		status =
-			ram_copy(vm, mvmi_gpa_at(anchor->gpa.val + parts[i][0]),
-				 (size_t)parts[i][1], &copy, err);
+		status = ram_copy(vm,
+				  mvmi_gpa_at(anchor->gpa.val + parts[i].off),
+				  (size_t)parts[i].len, &copy, err);
 		if (status != MVMI_OK)
 			break;
 		status = parse_symbols(
-			&copy, mvmi_gva_at(anchor->base.val + parts[i][0]), ret,
-			err);
+			&copy, mvmi_gva_at(anchor->base.val + parts[i].off),
+			ret, err);
 		free(copy.bytes.ptr);
 	}
 	return status;
 }
 
-/** The kernel that these page tables map, if it is one. */
-static enum mvmi_status
-try_root(struct search *search, const struct mvmi_space_params *params,
-	 const char *by, struct mvmi_error *err)
+enum mvmi_status
+search_root(struct search *search, const struct mvmi_space_params *params,
+	    const char *by, struct mvmi_error *err)
 {
 	struct mvmi_vm *vm = search->guest->os.vm;
-	struct found found = { .by = by };
+	struct found found = { .by = by, .checked_by = "token table" };
 	enum mvmi_status status;
 
 	status = anchor_of_root(vm, params, &found.anchor, err);
@@ -141,47 +138,24 @@ by_registers(struct search *search, struct mvmi_error *err)
 	if (count == 0)
 		(void)fail(&search->registers, MVMI_ERR_UNSUPPORTED,
 			   "the VM shows none");
-	for (unsigned i = 0; i < count && !search->done; i++) {
+	for (unsigned i = 0; status == MVMI_OK && i < count; i++) {
 		struct anchor_candidates candidates = { .count = 0 };
 		struct mvmi_error *why = &search->registers;
 
 		status = anchor_candidates(vm, i, &candidates, why);
 		for (size_t n = 0; n < candidates.count && !search->done; n++)
-			status = try_root(search, &candidates.params[n],
-					  "registers", why);
+			status = search_root(search, &candidates.params[n],
+					     "registers", why);
 		if (search->done)
 			return MVMI_OK;
-		status = set_aside(search, status, why, err);
-		if (status != MVMI_OK)
-			return status;
+		status = search_aside(search, status, why, err);
 	}
-	return MVMI_OK;
-}
-
-/** Follow what a page of VMCOREINFO says. */
-static enum mvmi_status
-try_vmcoreinfo(struct search *search, struct mvmi_bytes page,
-	       struct mvmi_error *err)
-{
-	struct mvmi_space_params params = { .size = sizeof(params),
-					    .nxe = true };
-	struct mvmi_error why = { .status = MVMI_OK };
-	struct vmcoreinfo info;
-	enum mvmi_status status = vmcoreinfo_parse(page, &info, &why);
-
-	if (status == MVMI_OK) {
-		params.paging = info.five_level ? MVMI_PAGING_5LEVEL
-						: MVMI_PAGING_4LEVEL;
-		params.root = info.root - KERNEL_MAP_START + info.phys_base;
-		params.ignored_bits = info.sme_mask;
-		status = try_root(search, &params, "VMCOREINFO", &why);
-	}
-	return set_aside(search, status, &why, err);
+	return status;
 }
 
 /** The last words: what was looked for, and what can be done. */
 static enum mvmi_status
-give_up(const struct search *search, uint64_t scanned, struct mvmi_error *err)
+give_up(const struct search *search, struct mvmi_error *err)
 {
 	if (search->closest.status != MVMI_OK) {
 		if (err)
@@ -193,33 +167,7 @@ give_up(const struct search *search, uint64_t scanned, struct mvmi_error *err)
 		    "nor VMCOREINFO or kallsyms in %" PRIu64
 		    " MiB of RAM; let the guest boot first, or give a dump "
 		    "with all of its memory",
-		    search->registers.msg, scanned >> 20);
-}
-
-static enum mvmi_status by_scan(struct search *search, struct mvmi_error *err)
-{
-	struct ram_walk walk;
-	enum mvmi_status status =
-		ram_begin(&walk, search->guest->os.vm, 0, err);
-
-	if (status != MVMI_OK)
-		return status;
-	do {
-		status = ram_next(&walk, err);
-		for (size_t off = 0; status == MVMI_OK && !search->done &&
-				     off + MVMI_PAGE_SIZE <= walk.bytes.len;
-		     off += MVMI_PAGE_SIZE) {
-			struct mvmi_bytes page = { walk.bytes.ptr + off,
-						   MVMI_PAGE_SIZE };
-
-			if (vmcoreinfo_is(page))
-				status = try_vmcoreinfo(search, page, err);
-		}
-	} while (status == MVMI_OK && !search->done && walk.bytes.len);
-	if (status == MVMI_OK && !search->done)
-		status = give_up(search, walk.scanned, err);
-	ram_end(&walk);
-	return status;
+		    search->registers.msg, search->scanned >> 20);
 }
 
 enum mvmi_status
@@ -229,8 +177,13 @@ linux_find_kernel(struct linux_os *guest, const struct mvmi_os_options *options,
 	struct search search = { .guest = guest, .options = options };
 	enum mvmi_status status = by_registers(&search, err);
 
+	/* Where the registers led to a kernel that lies, no other is sought. */
+	if (status == MVMI_OK && !search.done && !search.closest.status)
+		status = search_heads(&search, err);
+	if (status == MVMI_OK && !search.done && !search.closest.status)
+		status = search_ram(&search, err);
 	if (status == MVMI_OK && !search.done)
-		status = by_scan(&search, err);
+		status = give_up(&search, err);
 	return status;
 }
 

@@ -205,8 +205,7 @@ kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
 		return status;
 	guest->os.symbols = found->symbols;
 	kernel->found_by = found->by;
-	kernel->checked_by =
-		strcmp(found->by, "token table") == 0 ? "" : "token table";
+	kernel->checked_by = found->checked_by;
 	kernel->base = found->anchor.base;
 	kernel->gpa = found->anchor.gpa;
 	kernel->slide = kernel->base.val - KERNEL_LINKED_BASE;

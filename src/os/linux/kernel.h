@@ -18,7 +18,8 @@
 
 /** What a method came to, before it is believed. */
 struct found {
-	const char *by; /**< the method */
+	const char *by;		/**< the method */
+	const char *checked_by; /**< what else agreed */
 	struct anchor anchor;
 	struct mvmi_symbols *symbols; /**< owned */
 };

@@ -92,41 +92,58 @@ find_data(struct ram_walk *walk, const struct mvmi_region *region, size_t *ret,
 	return MVMI_OK;
 }
 
-enum mvmi_status ram_next(struct ram_walk *walk, struct mvmi_error *err)
+enum mvmi_status
+ram_find(struct ram_walk *walk, uint64_t *ret, struct mvmi_error *err)
 {
 	const struct mvmi_region *region;
-	uint64_t seen = walk->next;
-	size_t keep = MIN(walk->bytes.len, walk->overlap);
-	enum mvmi_status status;
 	size_t len = 0;
 
-	while (len == 0) {
-		region = present_region(walk);
-		if (!region) {
-			walk->bytes = (struct mvmi_bytes){ NULL, 0 };
-			return MVMI_OK;
-		}
-		status = find_data(walk, region, &len, err);
+	while (len == 0 && (region = present_region(walk))) {
+		enum mvmi_status status = find_data(walk, region, &len, err);
+
 		if (status != MVMI_OK)
 			return status;
+	}
+	*ret = len;
+	return MVMI_OK;
+}
+
+void ram_pass(struct ram_walk *walk, uint64_t len)
+{
+	walk->next += len;
+	walk->scanned += len;
+}
+
+enum mvmi_status ram_next(struct ram_walk *walk, struct mvmi_error *err)
+{
+	uint64_t seen = walk->next;
+	size_t keep = MIN(walk->bytes.len, walk->overlap);
+	uint64_t len;
+	enum mvmi_status status = ram_find(walk, &len, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (len == 0) {
+		walk->bytes = (struct mvmi_bytes){ NULL, 0 };
+		return MVMI_OK;
 	}
 	if (walk->next != seen)
 		keep = 0; /* what comes does not follow what was */
 	if (keep)
 		memmove(walk->buf, walk->bytes.ptr + walk->bytes.len - keep,
 			keep);
-	status =
-		mvmi_mem_read(walk->vm, mvmi_gpa_at(walk->next),
-			      (struct mvmi_span){ walk->buf + keep, len }, err);
+	status = mvmi_mem_read(
+		walk->vm, mvmi_gpa_at(walk->next),
+		(struct mvmi_span){ walk->buf + keep, (size_t)len }, err);
 	if (status == MVMI_ERR_FAULT)
 		/* It was there just now: ballooned away, say. */
-		memset(walk->buf + keep, 0, len);
+		memset(walk->buf + keep, 0, (size_t)len);
 	else if (status != MVMI_OK)
 		return status;
 	walk->gpa = mvmi_gpa_at(walk->next - keep);
-	walk->bytes = (struct mvmi_bytes){ walk->buf, keep + len };
-	walk->next += len;
-	walk->scanned += len;
+	walk->bytes = (struct mvmi_bytes){ walk->buf, keep + (size_t)len };
+	walk->fresh = keep;
+	ram_pass(walk, len);
 	return MVMI_OK;
 }
 

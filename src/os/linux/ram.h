@@ -37,6 +37,7 @@ struct ram_walk {
 	/** The chunk: a copy, until the next one. Empty: all was seen. */
 	struct mvmi_bytes bytes;
 	mvmi_gpa gpa; /**< of its first byte */
+	size_t fresh; /**< offset of what the chunk before did not have */
 };
 
 /**
@@ -46,6 +47,18 @@ struct ram_walk {
  */
 enum mvmi_status ram_begin(struct ram_walk *walk, struct mvmi_vm *vm,
 			   size_t overlap, struct mvmi_error *err);
+
+/**
+ * Go to the next memory that holds data, without reading it: it is from
+ * walk->next on.
+ *
+ * @param ret  How many bytes of it there are, at most a chunk; 0: no more.
+ */
+enum mvmi_status
+ram_find(struct ram_walk *walk, uint64_t *ret, struct mvmi_error *err);
+
+/** Go past what ram_find() found. */
+void ram_pass(struct ram_walk *walk, uint64_t len);
 
 /** Read the next chunk. walk->bytes is empty at the end. */
 enum mvmi_status ram_next(struct ram_walk *walk, struct mvmi_error *err);

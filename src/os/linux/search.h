@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The search for a kernel, as the ways to it share it. Each way comes to a
+ * struct found; search_take() decides whether it is true.
+ */
+#ifndef MICROVMI_OS_LINUX_SEARCH_H
+#define MICROVMI_OS_LINUX_SEARCH_H
+
+#include "os/linux/kernel.h"
+#include "os/linux/ram.h"
+
+#define search_aside mvmi__search_aside
+#define search_root  mvmi__search_root
+#define search_heads mvmi__search_heads
+#define search_ram   mvmi__search_ram
+
+struct search {
+	struct linux_os *guest;
+	const struct mvmi_os_options *options;
+	bool done;
+	uint64_t scanned; /**< bytes of RAM */
+	/** Of what came closest: a kernel, but one that is not believed. */
+	struct mvmi_error closest;
+	/** Why the registers led nowhere. */
+	struct mvmi_error registers;
+};
+
+/**
+ * Note why a candidate was no kernel.
+ *
+ * @return OK to go on with the next, or what ends the search.
+ */
+enum mvmi_status
+search_aside(struct search *search, enum mvmi_status status,
+	     const struct mvmi_error *why, struct mvmi_error *err);
+
+/**
+ * Try the kernel that these page tables map.
+ *
+ * @param by  The method that led to them.
+ */
+enum mvmi_status
+search_root(struct search *search, const struct mvmi_space_params *params,
+	    const char *by, struct mvmi_error *err);
+
+/** Look at the head of every page for VMCOREINFO; for mapped RAM. */
+enum mvmi_status search_heads(struct search *search, struct mvmi_error *err);
+
+/** Look through all RAM for VMCOREINFO and for token tables of kallsyms. */
+enum mvmi_status search_ram(struct search *search, struct mvmi_error *err);
+
+#endif /* MICROVMI_OS_LINUX_SEARCH_H */
