@@ -74,7 +74,7 @@ struct linux_os {
 		struct shape dentry, mount, file;
 		struct shape mapping, xa_node, folio; /* pagecache.c */
 		struct shape files, fd_table;	      /* files.c */
-		struct shape socket, sock, inet_sock; /* sockets.c */
+		struct shape socket, sock, proto;     /* sockets.c */
 		struct shape unix_sock, netlink_sock;
 		struct shape mnt_namespace, fs_struct; /* mounts.c */
 		struct shape rb_node;		       /* rbtree.c */

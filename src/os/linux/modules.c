@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "os/linux/links.h"
 #include "os/linux/listing.h"
+#include "os/linux/text.h"
 
 /** MODULE_REF_BASE: a module that nobody uses counts this. */
 #define REFCOUNT_BASE 1
@@ -58,11 +59,7 @@ enum mvmi_status modules_prepare(struct linux_os *guest, struct mvmi_error *err)
 
 void module_name(const struct object *module, char name[MODULE_NAME_MAX])
 {
-	struct mvmi_bytes bytes = object_bytes(module, MODULE_NAME);
-	size_t len = MIN(bytes.len, MODULE_NAME_MAX - 1);
-
-	memcpy(name, bytes.ptr, len);
-	name[len] = '\0';
+	text_of_bytes(object_bytes(module, MODULE_NAME), name, MODULE_NAME_MAX);
 }
 
 /** An integer out of the middle of an array of structs that we have a copy of. */

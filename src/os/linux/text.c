@@ -32,3 +32,12 @@ enum mvmi_status text_read(struct mvmi_space *space, mvmi_gva gva, char *buf,
 	buf[len] = '\0';
 	return MVMI_OK;
 }
+
+void text_of_bytes(struct mvmi_bytes bytes, char *buf, size_t size)
+{
+	size_t len = MIN(bytes.len, size - 1);
+
+	if (len)
+		memcpy(buf, bytes.ptr, len);
+	buf[len] = '\0';
+}
