@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Finding the kernel.  The ways to it, cheapest first: the page tables that a
- * vCPU uses; VMCOREINFO; the token table of kallsyms, anywhere in RAM.
+ * vCPU uses; VMCOREINFO; the token table of kallsyms, anywhere in RAM; BTF and
+ * init_task.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -120,6 +121,8 @@ search_root(struct search *search, const struct mvmi_space_params *params,
 	status = anchor_of_root(vm, params, &found.anchor, err);
 	if (status == MVMI_OK)
 		status = read_symbols(vm, &found.anchor, &found.symbols, err);
+	if (status == MVMI_ERR_UNSUPPORTED && found.anchor.len)
+		status = bare_symbols(search, &found, err);
 	if (status == MVMI_OK)
 		status = kernel_take(search->guest, search->options, &found,
 				     err);
@@ -164,7 +167,7 @@ give_up(const struct search *search, struct mvmi_error *err)
 	}
 	return fail(err, MVMI_ERR_UNSUPPORTED,
 		    "no x86-64 Linux kernel found: not by registers (%.120s), "
-		    "nor VMCOREINFO or kallsyms in %" PRIu64
+		    "nor VMCOREINFO, kallsyms or BTF in %" PRIu64
 		    " MiB of RAM; let the guest boot first, or give a dump "
 		    "with all of its memory",
 		    search->registers.msg, search->scanned >> 20);
@@ -182,6 +185,8 @@ linux_find_kernel(struct linux_os *guest, const struct mvmi_os_options *options,
 		status = search_heads(&search, err);
 	if (status == MVMI_OK && !search.done && !search.closest.status)
 		status = search_ram(&search, err);
+	if (status == MVMI_OK && !search.done && !search.closest.status)
+		status = search_bare(&search, err);
 	if (status == MVMI_OK && !search.done)
 		status = give_up(&search, err);
 	return status;

@@ -32,6 +32,30 @@ static bool is_page_offset(const struct linux_os *guest, uint64_t page_offset)
 	       gpa.val == guest->kernel.gpa.val;
 }
 
+/**
+ * What init_task's neighbour says: a task_struct lies in the direct map, so it
+ * is as far from its physical address as all of RAM.
+ */
+static uint64_t page_offset_of_tasks(const struct linux_os *guest)
+{
+	struct mvmi_field field;
+	mvmi_gva init_task;
+	uint64_t next;
+	mvmi_gpa gpa;
+
+	if (!guest->os.types ||
+	    linux_symbol(guest, "init_task", &init_task, NULL) != MVMI_OK ||
+	    mvmi_types_field(guest->os.types, "struct task_struct",
+			     "tasks.next", &field, NULL) != MVMI_OK ||
+	    mvmi_space_read_u64(guest->os.space,
+				mvmi_gva_at(init_task.val + field.offset),
+				&next, NULL) != MVMI_OK ||
+	    mvmi_space_translate(guest->os.space, mvmi_gva_at(next), &gpa,
+				 NULL) != MVMI_OK)
+		return 0;
+	return next - gpa.val;
+}
+
 static enum mvmi_status
 find_page_offset(struct linux_os *guest, struct mvmi_error *err)
 {
@@ -43,6 +67,9 @@ find_page_offset(struct linux_os *guest, struct mvmi_error *err)
 		guest->kernel.page_offset = told;
 		return MVMI_OK;
 	}
+	guest->kernel.page_offset = page_offset_of_tasks(guest);
+	if (is_page_offset(guest, guest->kernel.page_offset))
+		return MVMI_OK;
 	for (size_t i = 0; i < ARRAY_LEN(page_offsets); i++) {
 		if (!is_page_offset(guest, page_offsets[i]))
 			continue;
@@ -50,12 +77,16 @@ find_page_offset(struct linux_os *guest, struct mvmi_error *err)
 		return MVMI_OK;
 	}
 	return fail(err, MVMI_ERR_CORRUPT,
-		    "the kernel's direct map of RAM is neither at 0x%" PRIx64
-		    ", as page_offset_base says, nor where it is by default",
+		    "the kernel's direct map of RAM is neither where "
+		    "page_offset_base says (0x%" PRIx64 "), nor where its "
+		    "first process is, nor where it is by default",
 		    told);
 }
 
-/** A variable of randomised layouts, or what it is in others; 0: unknown. */
+/**
+ * A variable of randomised layouts, or what it is where nothing is randomised;
+ * 0: unknown.
+ */
 static uint64_t variable_or(const struct linux_os *guest, const char *name,
 			    uint64_t level_4, uint64_t level_5)
 {
@@ -63,8 +94,9 @@ static uint64_t variable_or(const struct linux_os *guest, const char *name,
 
 	if (kernel_read_u64(guest, name, &value, NULL) == MVMI_OK)
 		return value;
-	return guest->kernel.params.paging == MVMI_PAGING_5LEVEL ? level_5
-								 : level_4;
+	if (guest->kernel.page_offset == page_offsets[0])
+		return level_4;
+	return guest->kernel.page_offset == page_offsets[1] ? level_5 : 0;
 }
 
 /** One more than the highest CPU that is online. */
@@ -115,9 +147,13 @@ read_per_cpu(struct linux_os *guest, struct mvmi_error *err)
 	return fail_context(err, status, "__per_cpu_offset");
 }
 
+/** CPU_ENTRY_AREA_BASE: what user mode needs of the kernel, since 4.15. */
+#define CPU_ENTRY_AREA UINT64_C(0xfffffe0000000000)
+
 /**
  * With PTI the page behind the kernel's top-level table is the top of a second
- * set, in which the entry code of system calls is mapped, too.
+ * set, in which little of the kernel is mapped: the entry code of system calls
+ * is, and the area that CPUs enter by.
  */
 static bool has_page_table_isolation(const struct linux_os *guest)
 {
@@ -126,6 +162,7 @@ static bool has_page_table_isolation(const struct linux_os *guest)
 	const struct linux_kernel *kernel = &guest->kernel;
 	struct mvmi_space_params user = kernel->params;
 	mvmi_gva gva;
+	mvmi_gpa gpa;
 
 	if (user.root & MVMI_PAGE_SIZE)
 		return false;
@@ -137,7 +174,11 @@ static bool has_page_table_isolation(const struct linux_os *guest)
 				   mvmi_gpa_at(gva.val - kernel->base.val +
 					       kernel->gpa.val));
 	}
-	return false;
+	return mvmi_space_translate(guest->os.space,
+				    mvmi_gva_at(CPU_ENTRY_AREA), &gpa,
+				    NULL) == MVMI_OK &&
+	       anchor_maps(guest->os.vm, &user, mvmi_gva_at(CPU_ENTRY_AREA),
+			   gpa);
 }
 
 enum mvmi_status

@@ -32,7 +32,9 @@ enum mvmi_status ram_begin(struct ram_walk *walk, struct mvmi_vm *vm,
 {
 	enum mvmi_status status;
 
-	*walk = (struct ram_walk){ .vm = vm, .overlap = overlap };
+	*walk = (struct ram_walk){ .vm = vm,
+				   .end = UINT64_MAX,
+				   .overlap = overlap };
 	status = list_regions(walk, err);
 	if (status == MVMI_OK) {
 		walk->buf = malloc(overlap + RAM_CHUNK_LEN);
@@ -52,6 +54,8 @@ static const struct mvmi_region *present_region(struct ram_walk *walk)
 		const struct mvmi_region *region = &walk->regions[walk->region];
 
 		walk->next = MAX(walk->next, region->start.val);
+		if (walk->next >= walk->end)
+			return NULL;
 		if (region->kind == MVMI_REGION_RAM &&
 		    walk->next - region->start.val < region->len)
 			return region;
@@ -68,7 +72,8 @@ static enum mvmi_status
 find_data(struct ram_walk *walk, const struct mvmi_region *region, size_t *ret,
 	  struct mvmi_error *err)
 {
-	uint64_t left = region->len - (walk->next - region->start.val);
+	uint64_t left = MIN(region->len - (walk->next - region->start.val),
+			    walk->end - walk->next);
 	size_t len = 0;
 
 	while (left && len < RAM_CHUNK_LEN) {
@@ -90,6 +95,12 @@ find_data(struct ram_walk *walk, const struct mvmi_region *region, size_t *ret,
 	}
 	*ret = len;
 	return MVMI_OK;
+}
+
+void ram_limit(struct ram_walk *walk, uint64_t start, uint64_t end)
+{
+	walk->next = start;
+	walk->end = end;
 }
 
 enum mvmi_status

@@ -31,6 +31,7 @@ struct ram_walk {
 	size_t region_count;
 	size_t region;	/**< the present one */
 	uint64_t next;	/**< first address that was not looked at */
+	uint64_t end;	/**< exclusive: nothing from here on */
 	size_t overlap; /**< bytes that a chunk repeats of the one before it */
 	uint8_t *buf;	/**< owned */
 	uint64_t scanned; /**< bytes so far */
@@ -47,6 +48,9 @@ struct ram_walk {
  */
 enum mvmi_status ram_begin(struct ram_walk *walk, struct mvmi_vm *vm,
 			   size_t overlap, struct mvmi_error *err);
+
+/** Look only at addresses from start on and before end. Before the first. */
+void ram_limit(struct ram_walk *walk, uint64_t start, uint64_t end);
 
 /**
  * Go to the next memory that holds data, without reading it: it is from

@@ -50,4 +50,17 @@ enum mvmi_status search_heads(struct search *search, struct mvmi_error *err);
 /** Look through all RAM for VMCOREINFO and for token tables of kallsyms. */
 enum mvmi_status search_ram(struct search *search, struct mvmi_error *err);
 
+/**
+ * Make symbols for a kernel that has no kallsyms: of init_task and what else
+ * can be found in its image.
+ *
+ * @param found  Its anchor is set; symbols and checked_by will be.
+ * @retval MVMI_ERR_UNSUPPORTED  It has no BTF either, or no init_task.
+ */
+enum mvmi_status bare_symbols(struct search *search, struct found *found,
+			      struct mvmi_error *err);
+
+/** Look through all RAM for BTF and the init_task that it describes. */
+enum mvmi_status search_bare(struct search *search, struct mvmi_error *err);
+
 #endif /* MICROVMI_OS_LINUX_SEARCH_H */
