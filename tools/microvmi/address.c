@@ -72,7 +72,10 @@ int address_resolve(struct address *address, struct symname *names,
 		base = found ? symbol.addr : 0;
 	}
 	if (!found) {
-		diag_say("the guest has no symbol \"%s\"", address->name);
+		diag_say("neither %s has a symbol \"%s\"",
+			 pid == MVMI_OS_ALL ? "the kernel nor a module"
+					    : "that process nor the kernel",
+			 address->name);
 		if (strspn(address->name, "0123456789abcdefABCDEF") ==
 		    strlen(address->name))
 			diag_hint("hexadecimal numbers begin with 0x");

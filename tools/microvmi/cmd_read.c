@@ -35,6 +35,7 @@ static struct poptOption options[] = {
 /** Where the bytes of one read go. */
 struct reading {
 	struct source source;
+	struct address address; /**< as it was given */
 	uint64_t addr;
 	uint64_t len;
 	uint8_t *chunk; /**< owned, CHUNK_LEN bytes */
@@ -156,16 +157,13 @@ static int read_and_print(struct reading *reading)
 
 static int check(const char *const *operands, struct reading *ret)
 {
-	const char *wrong = number_parse(operands[1], &ret->addr);
+	const char *wrong = address_parse(operands[1], &ret->address);
 
 	if (wrong)
 		return diag_usage("ADDR \"%s\": %s", operands[1], wrong);
 	wrong = number_parse_len(operands[2], &ret->len);
 	if (wrong)
 		return diag_usage("LEN \"%s\": %s", operands[2], wrong);
-	if (ret->len && ret->len - 1 > UINT64_MAX - ret->addr)
-		return diag_usage("%s bytes at %s reach beyond 2^64",
-				  operands[2], operands[1]);
 	if (raw && command_json)
 		return diag_usage("--raw and --json exclude each other");
 	if (command_json && ret->len > JSON_LEN_MAX)
@@ -174,23 +172,44 @@ static int check(const char *const *operands, struct reading *ret)
 	return EXIT_OK;
 }
 
+/** A number is checked before the target is opened, a symbol after. */
+static int check_range(const char *const *operands, struct reading *reading)
+{
+	reading->addr = reading->address.value;
+	if (reading->len && reading->len - 1 > UINT64_MAX - reading->addr)
+		return diag_usage("%s bytes at %s reach beyond 2^64",
+				  operands[2], operands[1]);
+	return EXIT_OK;
+}
+
+static int open_and_read(const char *const *operands, struct mvmi_vm *vm,
+			 struct reading *reading)
+{
+	int code = source_open(&reading->source, vm, &reading->address, false);
+
+	if (code != EXIT_OK)
+		return code;
+	reading->source.zero = zero;
+	code = check_range(operands, reading);
+	if (code == EXIT_OK)
+		code = read_and_print(reading);
+	source_close(&reading->source);
+	return code;
+}
+
 static int run(const char *const *operands)
 {
 	struct reading reading = { .chunk = NULL };
 	struct mvmi_vm *vm;
 	int code = check(operands, &reading);
 
+	if (code == EXIT_OK && !*reading.address.name)
+		code = check_range(operands, &reading);
+	if (code == EXIT_OK)
+		code = target_open(operands[0], true, &vm);
 	if (code != EXIT_OK)
 		return code;
-	code = target_open(operands[0], true, &vm);
-	if (code != EXIT_OK)
-		return code;
-	code = source_open(&reading.source, vm, false);
-	if (code == EXIT_OK) {
-		reading.source.zero = zero;
-		code = read_and_print(&reading);
-		source_close(&reading.source);
-	}
+	code = open_and_read(operands, vm, &reading);
 	mvmi_vm_close(vm);
 	return code;
 }
@@ -201,13 +220,19 @@ const struct command cmd_read = {
 	.operands_min = 3,
 	.operands_max = 3,
 	.summary = "read memory, physical or virtual",
-	.details = "Prints LEN bytes at the guest-physical address ADDR, or at "
-		   "the virtual one with\n--virt, in hexadecimal and "
-		   "ASCII.\nNumbers are decimal, or hexadecimal "
-		   "after 0x; LEN may end in K, M, G or T.\nA byte that is not "
-		   "there ends the output with an error that names it.\n",
+	.details =
+		"Prints LEN bytes at the guest-physical address ADDR, or at "
+		"the virtual one with\n--virt, in hexadecimal and "
+		"ASCII. ADDR may be a symbol of the guest's kernel,\n"
+		"such as init_task or jiffies+8; with --pid it is an address "
+		"or a symbol of that\nprocess.\nNumbers are decimal, or "
+		"hexadecimal after 0x; LEN may end in K, M, G or T.\nA "
+		"byte that is not there ends the output with an error that "
+		"names it.\n",
 	.examples = "  microvmi read /run/vm.qmp 0x1000 256\n"
 		    "  microvmi read mem.elf 0 16M --raw --zero > low.bin\n"
+		    "  microvmi read /run/vm.qmp linux_banner 128\n"
+		    "  microvmi read /run/vm.qmp 0x7ffd3c10e000 4K --pid 412\n"
 		    "  microvmi read /run/vm.qmp --virt 0xffffffff81000000 64\n"
 		    "  microvmi read mem.raw --virt --root 0x1aa000 0x400000 "
 		    "4K\n",

@@ -24,6 +24,7 @@ struct walked {
 	struct mvmi_walk_step steps[MVMI_WALK_STEPS_MAX];
 	size_t count;
 	struct mvmi_translation result;
+	char name[SYMNAME_LEN]; /**< symbol and offset, where known; or "" */
 };
 
 static const char *level_name(unsigned level)
@@ -83,6 +84,8 @@ static int print_json(const struct walked *walked)
 	json_t *steps = json_array();
 
 	output_put(object, "virtual", output_hex(result->gva.val));
+	if (*walked->name)
+		output_put(object, "symbol", output_text(walked->name));
 	output_put(object, "paging",
 		   json_string(mvmi_paging_name(walked->params->paging)));
 	output_put(object, "root", output_hex(walked->params->root));
@@ -126,11 +129,16 @@ static int print_text(const struct walked *walked)
 	const struct mvmi_translation *result = &walked->result;
 	char page[NUMBER_SIZE_LEN];
 
+	(void)printf("0x%" PRIx64, result->gva.val);
+	if (*walked->name) {
+		(void)printf(" (");
+		output_printable(walked->name);
+		(void)putchar(')');
+	}
 	if (walked->params->paging == MVMI_PAGING_NONE)
-		(void)printf("0x%" PRIx64 ", paging is off\n", result->gva.val);
+		(void)printf(", paging is off\n");
 	else
-		(void)printf("0x%" PRIx64 ", %s paging, root 0x%" PRIx64 "\n",
-			     result->gva.val,
+		(void)printf(", %s paging, root 0x%" PRIx64 "\n",
 			     mvmi_paging_name(walked->params->paging),
 			     walked->params->root);
 	print_steps(walked);
@@ -159,6 +167,8 @@ static int walk(struct source *source, uint64_t addr)
 	if (mvmi_space_walk(source->space, mvmi_gva_at(addr), walked.steps,
 			    &walked.count, &walked.result, &err) != MVMI_OK)
 		return diag_error(&err, "cannot walk the page tables");
+	if (source->os)
+		(void)symname_of(&source->names, addr, walked.name);
 	code = command_json ? print_json(&walked) : print_text(&walked);
 	if (code != EXIT_OK || walked.result.fault == MVMI_WALK_OK)
 		return code;
@@ -176,8 +186,8 @@ static int run(const char *const *operands)
 {
 	struct source source;
 	struct mvmi_vm *vm;
-	uint64_t addr;
-	const char *wrong = number_parse(operands[1], &addr);
+	struct address address;
+	const char *wrong = address_parse(operands[1], &address);
 	int code;
 
 	if (wrong)
@@ -185,9 +195,9 @@ static int run(const char *const *operands)
 	code = target_open(operands[0], true, &vm);
 	if (code != EXIT_OK)
 		return code;
-	code = source_open(&source, vm, true);
+	code = source_open(&source, vm, &address, true);
 	if (code == EXIT_OK) {
-		code = walk(&source, addr);
+		code = walk(&source, address.value);
 		source_close(&source);
 	}
 	mvmi_vm_close(vm);
@@ -201,9 +211,14 @@ const struct command cmd_translate = {
 	.operands_max = 2,
 	.summary = "walk the page tables for a virtual address, step by step",
 	.details = "Prints each entry on the way, where it is and what it "
-		   "means, and where the walk\ncomes to. An address that is "
-		   "not mapped ends with exit code 4.\n",
+		   "means, and where the walk\ncomes to. ADDR is a number, a "
+		   "symbol of the guest's kernel or, with --pid, an\naddress "
+		   "or symbol of a process. An address that is not mapped ends "
+		   "with exit code\n4.\n",
 	.examples = "  microvmi translate /run/vm.qmp 0xffffffff81000000\n"
+		    "  microvmi translate /run/vm.qmp init_task\n"
+		    "  microvmi translate /run/vm.qmp 0x7ffd3c10e000 --pid "
+		    "412\n"
 		    "  microvmi translate mem.raw 0x400000 --root 0x1aa000\n",
 	.options = options,
 	.run = run,

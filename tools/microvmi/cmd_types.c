@@ -14,7 +14,7 @@
 
 /* Where the comment with offset and size begins. */
 #define COMMENT_COLUMN 56
-#define TAB_LEN	       8
+#define TAB_LEN	       ((size_t)8)
 
 /* More constants than any enum has; a type table may lie. */
 #define ENUMERATORS_MAX 100000

@@ -153,16 +153,19 @@ static int print_done(uint64_t addr, size_t len)
 	return output_finish();
 }
 
-static int write_all(struct mvmi_vm *vm, uint64_t addr, struct mvmi_span bytes)
+static int
+write_all(struct mvmi_vm *vm, struct address *address, struct mvmi_span bytes)
 {
 	enum mvmi_write_mode mode =
 		data_only ? MVMI_WRITE_DATA_ONLY : MVMI_WRITE_COHERENT;
 	struct mvmi_error err;
 	struct source source;
-	int code = source_open(&source, vm, false);
+	uint64_t addr;
+	int code = source_open(&source, vm, address, false);
 
 	if (code != EXIT_OK)
 		return code;
+	addr = address->value;
 	if (source_write(&source, addr,
 			 (struct mvmi_bytes){ bytes.ptr, bytes.len }, mode,
 			 &err) == MVMI_OK) {
@@ -182,8 +185,8 @@ static int run(const char *const *operands)
 {
 	struct mvmi_span bytes = { NULL, 0 };
 	struct mvmi_vm *vm;
-	uint64_t addr;
-	const char *wrong = number_parse(operands[1], &addr);
+	struct address address;
+	const char *wrong = address_parse(operands[1], &address);
 	int code;
 
 	if (wrong)
@@ -193,7 +196,7 @@ static int run(const char *const *operands)
 		return code;
 	code = target_open(operands[0], false, &vm);
 	if (code == EXIT_OK) {
-		code = write_all(vm, addr, bytes);
+		code = write_all(vm, &address, bytes);
 		mvmi_vm_close(vm);
 	}
 	free(bytes.ptr);
@@ -208,9 +211,12 @@ const struct command cmd_write = {
 	.summary = "write memory, physical or virtual",
 	.details =
 		"Writes BYTES, pairs of hexadecimal digits in memory order, "
-		"at ADDR. Once it\nreturns, data reads and instruction fetches "
-		"of every vCPU see them. Page\nprotection is not looked at. "
-		"What was written stays when the command ends.\n",
+		"at ADDR: a number, a\nsymbol of the guest's kernel or, with "
+		"--pid, an address or symbol of a process. Once\nit returns, "
+		"data reads and instruction fetches of every vCPU see them. "
+		"Page\nprotection is not looked at. What was written stays "
+		"when "
+		"the command ends.\n",
 	.examples = "  microvmi write /run/vm.qmp 0x1000 'de ad be ef'\n"
 		    "  microvmi write /run/vm.qmp --virt 0xffffffff81000000 "
 		    "90\n"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "source.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "diag.h"
+#include "guest.h"
 #include "number.h"
 #include "target.h"
 
@@ -20,12 +22,16 @@ struct poptOption source_space_options[] = {
 	{ "paging", '\0', POPT_ARG_STRING, &paging_text, 0,
 	  "with --root: 32-bit, pae, 4-level or 5-level; else as the vCPU",
 	  "MODE" },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, guest_pid_options, 0, NULL,
+	  NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, guest_os_options, 0, NULL, NULL },
 	POPT_TABLEEND,
 };
 
 struct poptOption source_options[] = {
 	{ "virt", 'v', POPT_ARG_NONE, &virt_given, 0,
-	  "ADDR is virtual; --root and --vcpu imply it", NULL },
+	  "ADDR is virtual; --root, --vcpu, --pid and a symbol imply it",
+	  NULL },
 	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, source_space_options, 0, NULL,
 	  NULL },
 	POPT_TABLEEND,
@@ -107,30 +113,75 @@ static int params_of_root(struct mvmi_vm *vm, struct mvmi_space_params *ret)
 	return EXIT_OK;
 }
 
-int source_open(struct source *source, struct mvmi_vm *vm, bool virt)
+/** The space of a vCPU or a root, which needs no OS. */
+static int open_space(struct source *source)
 {
 	struct mvmi_space_params params = { .size = sizeof(params) };
 	struct mvmi_error err;
-	int code;
+	int code = root_text ? params_of_root(source->vm, &params)
+			     : params_of_vcpu(source->vm, &params);
 
-	*source = (struct source){ .vm = vm };
-	if (paging_text && !root_text)
-		return diag_usage("--paging goes with --root");
-	if (!virt && !virt_given && !root_text && !vcpu_text)
-		return EXIT_OK;
-	code = root_text ? params_of_root(vm, &params)
-			 : params_of_vcpu(vm, &params);
 	if (code != EXIT_OK)
 		return code;
-	if (mvmi_space_create(vm, &params, &source->space, &err) != MVMI_OK)
+	if (mvmi_space_create(source->vm, &params, &source->space, &err) !=
+	    MVMI_OK)
 		return diag_error(&err, "cannot use that address space");
 	return EXIT_OK;
 }
 
+static int open_process(struct source *source)
+{
+	struct mvmi_error err;
+
+	if (mvmi_os_process_space(source->os, source->pid, &source->space,
+				  &err) != MVMI_OK)
+		return diag_error(&err,
+				  "cannot use the address space of "
+				  "process %" PRIu64,
+				  source->pid);
+	return EXIT_OK;
+}
+
+static int check_options(struct source *source)
+{
+	if (paging_text && !root_text)
+		return diag_usage("--paging goes with --root");
+	if (guest_has_pid() && (root_text || vcpu_text))
+		return diag_usage("--pid goes with neither --root nor --vcpu");
+	return guest_pid(&source->pid);
+}
+
+int source_open(struct source *source, struct mvmi_vm *vm,
+		struct address *address, bool virt)
+{
+	bool explicit = root_text || vcpu_text;
+	int code;
+
+	*source = (struct source){ .vm = vm };
+	code = check_options(source);
+	if (code == EXIT_OK && (*address->name || guest_has_pid()))
+		code = guest_open_os(vm, &source->os);
+	source->names.os = source->os;
+	if (code == EXIT_OK && source->os)
+		code = address_resolve(address, &source->names, source->pid);
+	if (code == EXIT_OK && guest_has_pid())
+		code = open_process(source);
+	else if (code == EXIT_OK && *address->name && !explicit && !virt_given)
+		source->space = mvmi_os_kernel_space(source->os);
+	else if (code == EXIT_OK && (virt || virt_given || explicit))
+		code = open_space(source);
+	if (code != EXIT_OK)
+		source_close(source);
+	return code;
+}
+
 void source_close(struct source *source)
 {
-	mvmi_space_destroy(source->space);
-	source->space = NULL;
+	if (!source->os || source->space != mvmi_os_kernel_space(source->os))
+		mvmi_space_destroy(source->space);
+	symname_fini(&source->names);
+	mvmi_os_close(source->os);
+	*source = (struct source){ .vm = NULL };
 }
 
 static bool is_missing(enum mvmi_status status)
@@ -164,6 +215,24 @@ static size_t read_physical(struct mvmi_vm *vm, mvmi_gpa gpa,
 	return op.status == MVMI_OK ? dst.len : op.done;
 }
 
+/** Bytes of a page that is mapped, or that the guest has in its cache. */
+static size_t read_page(struct source *source, uint64_t addr,
+			struct mvmi_span dst, struct mvmi_error *err)
+{
+	mvmi_gpa gpa;
+
+	if (source->pid != MVMI_OS_ALL)
+		return mvmi_os_process_read(source->os, source->pid,
+					    mvmi_gva_at(addr), dst,
+					    err) == MVMI_OK
+			       ? dst.len
+			       : 0;
+	if (mvmi_space_translate(source->space, mvmi_gva_at(addr), &gpa, err) !=
+	    MVMI_OK)
+		return 0;
+	return read_physical(source->vm, gpa, dst, err);
+}
+
 /** Virtual bytes before the first that is missing. */
 static size_t read_virtual(struct source *source, uint64_t addr,
 			   struct mvmi_span dst, struct mvmi_error *err)
@@ -176,13 +245,8 @@ static size_t read_virtual(struct source *source, uint64_t addr,
 	while (is_missing(err->status) && done < dst.len) {
 		size_t n = page_rest(addr + done, dst.len - done);
 		struct mvmi_span part = { dst.ptr + done, n };
-		mvmi_gpa gpa;
 
-		if (mvmi_space_translate(source->space,
-					 mvmi_gva_at(addr + done), &gpa,
-					 err) != MVMI_OK)
-			return done;
-		n = read_physical(source->vm, gpa, part, err);
+		n = read_page(source, addr + done, part, err);
 		done += n;
 		if (n < part.len)
 			return done;

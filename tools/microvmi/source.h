@@ -8,6 +8,8 @@
 #include <microvmi/vm.h>
 #include <popt.h>
 
+#include "address.h"
+
 /** --virt, and what says in which space; for commands that take ADDR. */
 extern struct poptOption source_options[];
 /** Only what says in which space; for commands where ADDR is virtual. */
@@ -15,17 +17,23 @@ extern struct poptOption source_space_options[];
 
 struct source {
 	struct mvmi_vm *vm;	  /**< borrowed */
-	struct mvmi_space *space; /**< owned; NULL: addresses are physical */
+	struct mvmi_space *space; /**< owned, or the OS's; NULL: physical */
+	struct mvmi_os *os;	  /**< owned; NULL where it is not needed */
+	struct symname names;	  /**< of os */
+	uint64_t pid;		  /**< MVMI_OS_ALL: of no process */
 	bool zero;		  /**< where there is no memory, read zeros */
 };
 
 /**
- * Set up what the options said.
+ * Set up what the options and the address say. The guest's OS is only looked
+ * for where a symbol or a process is named.
  *
- * @param virt  As though --virt had been given.
+ * @param address  A symbol is resolved.
+ * @param virt     As though --virt had been given.
  * @return An exit code; only after EXIT_OK is source_close() due.
  */
-int source_open(struct source *source, struct mvmi_vm *vm, bool virt);
+int source_open(struct source *source, struct mvmi_vm *vm,
+		struct address *address, bool virt);
 void source_close(struct source *source);
 
 /**
