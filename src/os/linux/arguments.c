@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "os/linux/process.h"
 #include "os/linux/task.h"
 
 /** Of one area of words. The kernel's limit is a quarter of the stack's. */

@@ -64,5 +64,9 @@ const struct os_ops os_linux = {
 	.list_tasks = linux_list_tasks,
 	.find_task = linux_find_task,
 	.list_areas = linux_list_areas,
+	.list_images = linux_list_images,
+	.image_symbols = linux_image_symbols,
 	.process_space = linux_process_space,
+	.process_read = linux_process_read,
+	.read_executable = linux_read_executable,
 };

@@ -11,6 +11,7 @@
 #define MICROVMI_OS_LINUX_LINUX_H
 
 #include "os/linux/maple.h"
+#include "os/linux/xarray.h"
 #include "os/list.h"
 #include "os/os.h"
 #include "os/shape.h"
@@ -72,7 +73,8 @@ struct linux_os {
 		struct maple_shapes maple;
 		struct shape inode, super_block, file_system; /* path.c */
 		struct shape dentry, mount, file;
-		struct shape mapping, xa_node, folio; /* pagecache.c */
+		struct shape mapping, page; /* pagecache.c */
+		struct xarray_shape xarray;
 		struct shape files, fd_table;	      /* files.c */
 		struct shape socket, sock, proto;     /* sockets.c */
 		struct shape unix_sock, netlink_sock;

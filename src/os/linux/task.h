@@ -8,7 +8,6 @@
 #define kthread_name	 mvmi__kthread_name
 #define arguments_read	 mvmi__arguments_read
 #define namespaces_read	 mvmi__namespaces_read
-#define process_space_of mvmi__process_space_of
 
 /**
  * The full name of a kernel thread, as /proc shows it.
@@ -28,10 +27,5 @@ enum mvmi_status arguments_read(struct linux_os *guest, const struct object *mm,
 enum mvmi_status namespaces_read(struct linux_os *guest,
 				 const struct object *task, struct list *list,
 				 struct mvmi_task *ret, struct mvmi_error *err);
-
-/** Make the space of a struct mm_struct, as the kernel sees it. */
-enum mvmi_status
-process_space_of(struct linux_os *guest, const struct object *mm,
-		 struct mvmi_space **ret, struct mvmi_error *err);
 
 #endif /* MICROVMI_OS_LINUX_TASK_H */
