@@ -160,7 +160,8 @@ MVMI_API bool mvmi_types_get(const struct mvmi_types *types, uint32_t id,
 /**
  * Find a struct, union, enum, typedef or base type by name; "struct x",
  * "union x" and "enum x" ask for just that kind. Of several with one name the
- * first definition with members is given.
+ * first definition with members is given; among a kernel's structs of one tag,
+ * the one that struct task_struct leads to by the fewest steps.
  */
 MVMI_API bool mvmi_types_find(const struct mvmi_types *types, const char *name,
 			      struct mvmi_type *ret);
@@ -190,6 +191,8 @@ MVMI_API bool mvmi_types_find_enumerator(const struct mvmi_types *types,
  *
  * @retval MVMI_ERR_UNSUPPORTED  There is no such type or member; the message
  *                               names which.
+ * @retval MVMI_ERR_LIMIT        Anonymous members nest without end.
+ * @retval MVMI_ERR_CORRUPT      The member is past the end of all memory.
  */
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_types_field(const struct mvmi_types *types, const char *type,
@@ -197,7 +200,8 @@ mvmi_types_field(const struct mvmi_types *types, const char *type,
 		 struct mvmi_error *err);
 
 /**
- * Write a C declaration, e.g. "struct list_head *next[4]".
+ * Write a C declaration, e.g. "struct list_head *next[4]". What would go on
+ * without end, as only a hostile guest's types do, is cut short by "...".
  *
  * @param name  Of what is declared; may be "".
  * @return As snprintf(): the length that it would have with room enough.
