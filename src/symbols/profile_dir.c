@@ -20,7 +20,8 @@
 #define PROFILE_SUFFIX ".profile"
 
 /* A build-id in hexadecimal and the suffix. */
-#define PROFILE_NAME_LEN (2 * PROFILE_BUILD_ID_MAX + sizeof(PROFILE_SUFFIX))
+#define PROFILE_NAME_LEN \
+	((size_t)2 * PROFILE_BUILD_ID_MAX + sizeof(PROFILE_SUFFIX))
 
 /* Of a file that is being written, random digits between. */
 #define PROFILE_TEMP_PREFIX ".writing-"
@@ -217,7 +218,7 @@ static void profile_drop_oldest(int dir_fd, const char *keep)
 		if (oldest[0] && !profile_is_older(&st.st_mtim, &oldest_time))
 			continue;
 		oldest_time = st.st_mtim;
-		(void)strcpy(oldest, entry->d_name);
+		(void)snprintf(oldest, sizeof(oldest), "%s", entry->d_name);
 	}
 	(void)closedir(dir);
 	if (count >= PROFILE_FILES_MAX)
