@@ -96,6 +96,26 @@ bool kallsyms_tokens_read(struct mvmi_bytes memory, size_t table,
 }
 
 /**
+ * Where a token_index says "0" is in the table, if it goes on as the digits do:
+ * two bytes each.
+ */
+static bool index_of_digits(struct mvmi_bytes memory, size_t index, size_t *ret)
+{
+	const uint8_t *entry;
+	size_t first;
+
+	if (index > memory.len || INDEX_LEN > memory.len - index)
+		return false;
+	entry = memory.ptr + index + (size_t)'0' * 2;
+	first = load_le32(entry) & 0xffff;
+	for (size_t i = 1; i < 10; i++)
+		if ((load_le32(entry + 2 * i) & 0xffff) != first + 2 * i)
+			return false;
+	*ret = first;
+	return true;
+}
+
+/**
  * The table that has its "0" at an offset: the strings behind lead to the
  * index, and that tells where the table begins.
  */
@@ -103,6 +123,7 @@ static bool table_around(struct mvmi_bytes memory, size_t zero, size_t *ret)
 {
 	struct kallsyms_tokens tokens;
 	size_t at = zero;
+	size_t back;
 
 	if (!tokens_skip(memory, &at, 'a' - '0') ||
 	    !matches(memory, at,
@@ -110,18 +131,12 @@ static bool table_around(struct mvmi_bytes memory, size_t zero, size_t *ret)
 	    !tokens_skip(memory, &at, KALLSYMS_TOKENS - 'a'))
 		return false;
 	for (size_t pad = 0; pad <= INDEX_MAX_PAD; pad++) {
-		size_t entry = at + pad + (size_t)'0' * 2;
-		size_t back;
-
-		if (entry + 4 > memory.len)
-			return false;
-		back = load_le32(memory.ptr + entry) & 0xffff;
-		if (back <= zero &&
-		    kallsyms_tokens_read(memory, zero - back, &tokens) &&
-		    tokens.index == at + pad) {
-			*ret = zero - back;
-			return true;
-		}
+		if (!index_of_digits(memory, at + pad, &back) || back > zero ||
+		    !kallsyms_tokens_read(memory, zero - back, &tokens) ||
+		    tokens.index != at + pad)
+			continue;
+		*ret = zero - back;
+		return true;
 	}
 	return false;
 }
