@@ -142,12 +142,6 @@ void symbols_order_destroy(struct symbols_order *order)
 	free(order);
 }
 
-static bool
-place_before(const struct symbols_place *a, const struct symbols_place *b)
-{
-	return a->addr != b->addr ? a->addr < b->addr : a->rank < b->rank;
-}
-
 /** Merge from[lo, mid) and from[mid, hi), both in order, into to[lo, hi). */
 static void
 order_merge(const struct symbols_place *from, struct symbols_place *to,
@@ -156,12 +150,12 @@ order_merge(const struct symbols_place *from, struct symbols_place *to,
 	size_t a = lo;
 	size_t b = mid;
 
-	if (mid == hi || !place_before(&from[mid], &from[mid - 1])) {
+	if (mid == hi || from[mid - 1].addr <= from[mid].addr) {
 		memcpy(to + lo, from + lo, (hi - lo) * sizeof(*to));
 		return;
 	}
 	for (size_t i = lo; i < hi; i++) {
-		if (a == mid || (b < hi && place_before(&from[b], &from[a])))
+		if (a == mid || (b < hi && from[b].addr < from[a].addr))
 			to[i] = from[b++];
 		else
 			to[i] = from[a++];
@@ -169,8 +163,8 @@ order_merge(const struct symbols_place *from, struct symbols_place *to,
 }
 
 /**
- * Sort, keeping the order of equals: by merging, for most of a kernel's table
- * is in order already, and merging notices.
+ * Sort by address, keeping the order of equals: by merging, for a kernel's own
+ * symbols are in order already, and merging notices.
  *
  * @return which of the two arrays has the result
  */
@@ -180,7 +174,7 @@ order_sort(struct symbols_place *places, struct symbols_place *spare, size_t n)
 	bool sorted = true;
 
 	for (size_t i = 1; i < n && sorted; i++)
-		sorted = !place_before(&places[i], &places[i - 1]);
+		sorted = places[i - 1].addr <= places[i].addr;
 	if (sorted)
 		return places;
 	for (size_t run = 1; run < n; run *= 2) {
@@ -222,29 +216,54 @@ section_of(const struct mvmi_symbols *symbols, const struct symbols_place *p)
 	return (char)(symbols->entries[p->entry].type | 0x20);
 }
 
-/** Up to the next address of the same module: the size of all at one address. */
+/**
+ * Of the places from lo on that have one address, put the one that names it
+ * first.
+ *
+ * @param ret_mark  Whether a section ends there, and none begins.
+ *
+ * @return behind the last of them
+ */
+static size_t order_group(const struct mvmi_symbols *symbols,
+			  struct symbols_order *o, size_t lo, bool *ret_mark)
+{
+	struct symbols_place first = o->places[lo];
+	bool one_section = true;
+	bool mark = false;
+	size_t best = lo;
+	size_t hi;
+
+	for (hi = lo; hi < o->count && o->places[hi].addr == first.addr; hi++) {
+		const struct symbols_place *p = &o->places[hi];
+
+		if (p->rank < o->places[best].rank)
+			best = hi;
+		mark = mark || p->rank == SYMBOLS_END_MARK;
+		one_section =
+			one_section &&
+			section_of(symbols, p) == section_of(symbols, &first);
+	}
+	o->places[lo] = o->places[best];
+	o->places[best] = first;
+	*ret_mark = mark && one_section;
+	return hi;
+}
+
+/** Name each address, and size it: up to the next one of the same module. */
 static void
-order_size(const struct mvmi_symbols *symbols, struct symbols_order *o)
+order_groups(const struct mvmi_symbols *symbols, struct symbols_order *o)
 {
 	size_t hi;
 
 	for (size_t lo = 0; lo < o->count; lo = hi) {
-		const struct symbols_place *first = &o->places[lo];
-		const struct symbols_place *last;
-		bool one_section = true;
 		uint64_t size;
 		uint16_t module;
+		bool mark;
 
-		for (hi = lo;
-		     hi < o->count && o->places[hi].addr == first->addr; hi++)
-			one_section = one_section &&
-				      section_of(symbols, &o->places[hi]) ==
-					      section_of(symbols, first);
-		last = &o->places[hi - 1];
-		if (hi == o->count ||
-		    (last->rank == SYMBOLS_END_MARK && one_section))
+		hi = order_group(symbols, o, lo, &mark);
+		if (hi == o->count || mark)
 			continue;
-		size = o->places[hi].addr - first->addr;
+		size = o->places[hi].addr - o->places[lo].addr;
 		module = symbols->entries[o->places[hi].entry].module;
 		for (size_t i = lo; i < hi; i++) {
 			uint32_t entry = o->places[i].entry;
@@ -282,7 +301,7 @@ static struct symbols_order *order_make(const struct mvmi_symbols *symbols)
 	}
 	o->places = order_sort(places, spare, o->count);
 	free(o->places == places ? spare : places);
-	order_size(symbols, o);
+	order_groups(symbols, o);
 	for (size_t i = 0; i < o->count; i++)
 		o->places[i].addr -= symbols->bias;
 	return o;

@@ -46,7 +46,7 @@ struct symbols_place {
 	uint32_t rank; /**< of those at one address, the lowest names it */
 };
 
-/** What is not absolute, by address; at one address, global before local. */
+/** What is not absolute, by address; of one address, the name for it first. */
 struct symbols_order {
 	size_t count;
 	struct symbols_place *places;
