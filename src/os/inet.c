@@ -45,7 +45,7 @@ void inet_spell6(const uint8_t addr[16], char text[INET_TEXT_MAX])
 		(void)snprintf(text, INET_TEXT_MAX, "::ffff:%.15s", v4);
 		return;
 	}
-	for (unsigned i = 0; i < GROUPS; i++)
+	for (size_t i = 0; i < GROUPS; i++)
 		groups[i] = (uint16_t)(addr[2 * i] << 8 | addr[2 * i + 1]);
 	zeros = find_zeros(groups, &zeros_len);
 	text[0] = '\0';

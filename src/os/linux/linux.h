@@ -78,9 +78,9 @@ struct linux_os {
 		struct shape files, fd_table;	      /* files.c */
 		struct shape socket, sock, proto;     /* sockets.c */
 		struct shape unix_sock, netlink_sock;
-		struct shape mnt_namespace, fs_struct; /* mounts.c */
-		struct shape rb_node;		       /* rbtree.c */
-		struct shape module, module_memory;    /* modules.c */
+		struct shape mnt_namespace;	    /* mounts.c */
+		struct shape rb_node;		    /* rbtree.c */
+		struct shape module, module_memory; /* modules.c */
 		struct shape mod_kallsyms, elf_sym, kernel_symbol, bpf_ksym;
 		struct shape ring, ring_desc, ring_info, old_log; /* log.c */
 	} shapes;

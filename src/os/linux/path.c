@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "os/linux/member.h"
 #include "os/linux/text.h"
 
 /**
@@ -297,32 +298,6 @@ climb(struct linux_os *guest, struct object *dentry, mvmi_gva mnt,
 		    PATH_MOUNTS_MAX, PATH_DEPTH_MAX, dentry->gva.val);
 }
 
-/** Fetch one pointer, or integer, of a struct that is seldom needed. */
-static enum mvmi_status
-read_member(struct linux_os *guest, const char *type, const char *path,
-	    mvmi_gva gva, uint64_t *ret, struct mvmi_error *err)
-{
-	uint8_t bytes[8] = { 0 };
-	struct mvmi_field field;
-	enum mvmi_status status =
-		mvmi_types_field(guest->os.types, type, path, &field, err);
-
-	if (status != MVMI_OK)
-		return status;
-	status = mvmi_space_read(
-		guest->os.space, mvmi_gva_at(gva.val + field.offset),
-		(struct mvmi_span){ bytes,
-				    (size_t)MIN(field.size, sizeof(bytes)) },
-		err);
-	if (status != MVMI_OK)
-		return fail_context(err, status, "struct %s at 0x%" PRIx64,
-				    type, gva.val);
-	*ret = 0;
-	for (size_t i = sizeof(bytes); i > 0; i--)
-		*ret = *ret << 8 | bytes[i - 1];
-	return MVMI_OK;
-}
-
 static enum mvmi_status
 inode_number(struct linux_os *guest, const struct object *dentry, uint64_t *ret,
 	     struct mvmi_error *err)
@@ -350,11 +325,11 @@ name_namespace(struct linux_os *guest, const struct object *dentry,
 			    object_gva(dentry, DENTRY_INODE), err);
 
 	if (status == MVMI_OK && !ops)
-		status = read_member(guest, "ns_common", "ops",
+		status = member_read(guest, "ns_common", "ops",
 				     object_gva(&inode, INODE_PRIVATE), &ops,
 				     err);
 	if (status == MVMI_OK)
-		status = read_member(guest, "proc_ns_operations", "name",
+		status = member_read(guest, "proc_ns_operations", "name",
 				     mvmi_gva_at(ops), &text, err);
 	if (status == MVMI_OK)
 		status = text_read(guest->os.space, mvmi_gva_at(text), name, 64,
@@ -376,7 +351,7 @@ name_dma_buffer(struct linux_os *guest, const struct object *dentry,
 	uint64_t text = 0;
 	size_t len = strlen(name);
 	enum mvmi_status status =
-		read_member(guest, "dma_buf", "name",
+		member_read(guest, "dma_buf", "name",
 			    object_gva(dentry, DENTRY_PRIVATE), &text, err);
 
 	name[len++] = ':';
@@ -425,22 +400,18 @@ spell_pseudo(struct linux_os *guest, const struct object *dentry,
 /** The symbol of d_op->d_dname; "" where the file system has none. */
 static enum mvmi_status
 find_dname(struct linux_os *guest, const struct object *dentry,
-	   const struct path *at, const char **ret, struct mvmi_error *err)
+	   const char **ret, struct mvmi_error *err)
 {
 	mvmi_gva ops = object_gva(dentry, DENTRY_OPS);
 	uint64_t function = 0;
-	uint64_t root = 0;
 	struct mvmi_symbol symbol;
 	enum mvmi_status status = MVMI_OK;
 
 	*ret = "";
 	if (ops.val)
-		status = read_member(guest, "dentry_operations", "d_dname", ops,
+		status = member_read(guest, "dentry_operations", "d_dname", ops,
 				     &function, err);
-	if (status == MVMI_OK && function && is_root(dentry))
-		status = read_member(guest, "vfsmount", "mnt_root", at->mnt,
-				     &root, err);
-	if (status != MVMI_OK || !function || root == dentry->gva.val)
+	if (status != MVMI_OK || !function)
 		return status;
 	*ret = "?";
 	if (mvmi_symbols_find_addr(guest->os.symbols, mvmi_gva_at(function),
@@ -450,6 +421,22 @@ find_dname(struct linux_os *guest, const struct object *dentry,
 	return MVMI_OK;
 }
 
+/** Whether a place is what its mount shows at its top. */
+static enum mvmi_status
+is_mount_root(struct linux_os *guest, const struct object *dentry, mvmi_gva mnt,
+	      bool *ret, struct mvmi_error *err)
+{
+	uint64_t root = 0;
+	enum mvmi_status status;
+
+	*ret = false;
+	if (!is_root(dentry))
+		return MVMI_OK;
+	status = member_read(guest, "vfsmount", "mnt_root", mnt, &root, err);
+	*ret = root == dentry->gva.val;
+	return status;
+}
+
 enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
 			    const struct path *root, struct path_text *text,
 			    struct mvmi_error *err)
@@ -457,16 +444,19 @@ enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
 	size_t end = sizeof(text->bytes);
 	struct object dentry;
 	const char *function = "";
+	bool at_top = false;
 	enum mvmi_status status = path_prepare(guest, err);
 
 	text_init(text);
 	if (status == MVMI_OK)
 		status = read_dentry(guest, at->dentry, &dentry, err);
 	if (status == MVMI_OK)
-		status = find_dname(guest, &dentry, at, &function, err);
+		status = find_dname(guest, &dentry, &function, err);
+	if (status == MVMI_OK && function[0])
+		status = is_mount_root(guest, &dentry, at->mnt, &at_top, err);
 	if (status != MVMI_OK)
 		return status;
-	if (function[0]) {
+	if (function[0] && !at_top) {
 		text->end = PATH_DETACHED;
 		return spell_pseudo(guest, &dentry, function, text, err);
 	}
@@ -481,9 +471,29 @@ enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
 	return status;
 }
 
+enum mvmi_status
+path_of_mount(struct linux_os *guest, const struct object *mount,
+	      const struct path *root, struct path_text *text,
+	      struct mvmi_error *err)
+{
+	struct object dentry;
+	enum mvmi_status status;
+
+	text_init(text);
+	status =
+		read_dentry(guest, object_gva(mount, MOUNT_ROOT), &dentry, err);
+	if (status == MVMI_OK)
+		status = climb(guest, &dentry, object_at(mount, MOUNT_MNT),
+			       root, text, err);
+	if (status == MVMI_OK && path_text_len(text) == 0)
+		status = prepend_text(text, "/", err);
+	return status;
+}
+
 enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva dentry,
 			    struct path_text *text, struct mvmi_error *err)
 {
+	const char *function = "";
 	unsigned names = 0;
 	struct object at;
 	enum mvmi_status status = path_prepare(guest, err);
@@ -491,8 +501,13 @@ enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva dentry,
 	text_init(text);
 	if (status == MVMI_OK)
 		status = read_dentry(guest, dentry, &at, err);
-	if (status == MVMI_OK && is_root(&at))
-		return prepend_text(text, "/", err);
+	if (status == MVMI_OK && is_root(&at)) {
+		status = find_dname(guest, &at, &function, err);
+		if (status == MVMI_OK && strcmp(function, "ns_dname") == 0)
+			return spell_pseudo(guest, &at, function, text, err);
+		return status == MVMI_OK ? prepend_text(text, "/", err)
+					 : status;
+	}
 	if (status == MVMI_OK && is_unlinked(&at))
 		status = prepend_text(text, "//deleted", err);
 	while (status == MVMI_OK && !is_root(&at)) {
@@ -536,12 +551,12 @@ find_user_path(struct linux_os *guest, mvmi_gva file, struct path *at)
 	uint64_t super = 0;
 
 	/* From 6.5 to 6.7 f_path itself is the user's, and this is missing. */
-	if (read_member(guest, "backing_file", "user_path.mnt", file,
+	if (member_read(guest, "backing_file", "user_path.mnt", file,
 			&user.mnt.val, NULL) == MVMI_OK &&
-	    read_member(guest, "backing_file", "user_path.dentry", file,
+	    member_read(guest, "backing_file", "user_path.dentry", file,
 			&user.dentry.val, NULL) == MVMI_OK &&
 	    read_dentry(guest, user.dentry, &dentry, NULL) == MVMI_OK &&
-	    read_member(guest, "vfsmount", "mnt_sb", user.mnt, &super, NULL) ==
+	    member_read(guest, "vfsmount", "mnt_sb", user.mnt, &super, NULL) ==
 		    MVMI_OK &&
 	    super == object_u64(&dentry, DENTRY_SB))
 		*at = user;

@@ -17,6 +17,7 @@
 #define path_prepare	 mvmi__path_prepare
 #define path_spell	 mvmi__path_spell
 #define path_in_fs	 mvmi__path_in_fs
+#define path_of_mount	 mvmi__path_of_mount
 #define path_of_file	 mvmi__path_of_file
 #define path_add	 mvmi__path_add
 #define path_file_system mvmi__path_file_system
@@ -127,9 +128,23 @@ enum mvmi_status path_spell(struct linux_os *guest, const struct path *at,
 			    const struct path *root, struct path_text *text,
 			    struct mvmi_error *err);
 
-/** Spell a path from its file system's own root, as dentry_path() does. */
+/**
+ * Spell a path from its file system's own root, as dentry_path() does; of a
+ * namespace, its name.
+ */
 enum mvmi_status path_in_fs(struct linux_os *guest, mvmi_gva dentry,
 			    struct path_text *text, struct mvmi_error *err);
+
+/**
+ * Spell where a mount lies, as mountinfo does: also if that is deleted.
+ *
+ * @param mount  struct mount.
+ * @param root   As for path_spell().
+ */
+enum mvmi_status
+path_of_mount(struct linux_os *guest, const struct object *mount,
+	      const struct path *root, struct path_text *text,
+	      struct mvmi_error *err);
 
 /** Append a path to a list's strings. */
 enum mvmi_status
