@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/util.h"
 #include "core/vm.h"
+#include "os/linux/cache.h"
 #include "os/linux/search.h"
 #include "symbols/kallsyms.h"
 
@@ -49,14 +50,14 @@ search_aside(struct search *search, enum mvmi_status status,
 	return MVMI_OK;
 }
 
-/** Read the symbols out of a copy of the image. */
+/** Read the symbols out of a copy of the image, off bytes from _text. */
 static enum mvmi_status
-parse_symbols(const struct ram_copy *copy, mvmi_gva gva,
-	      struct mvmi_symbols **ret, struct mvmi_error *err)
+parse_symbols(const struct search *search, const struct ram_copy *copy,
+	      uint64_t off, struct found *found, struct mvmi_error *err)
 {
 	struct kallsyms_image image = {
 		{ copy->bytes.ptr, copy->bytes.len },
-		gva.val,
+		found->anchor.base.val + off,
 	};
 	struct kallsyms_layout layout;
 	enum mvmi_status status = MVMI_ERR_UNSUPPORTED;
@@ -66,7 +67,10 @@ parse_symbols(const struct ram_copy *copy, mvmi_gva gva,
 	for (unsigned i = 0; i < TOKENS_TRIES; i++) {
 		if (!kallsyms_find_tokens(image.bytes, from, &tokens))
 			break;
-		status = kallsyms_parse(&image, tokens, ret, &layout, err);
+		status = kallsyms_parse(&image, tokens, &found->symbols,
+					&layout, err);
+		if (status == MVMI_OK && search->options->profile_dir)
+			cache_measure(found, image.bytes, off, &layout);
 		if (status == MVMI_OK)
 			return status;
 		from = tokens + 1;
@@ -76,14 +80,15 @@ parse_symbols(const struct ram_copy *copy, mvmi_gva gva,
 	return fail(err, status,
 		    "what is mapped where a kernel would be, at 0x%" PRIx64
 		    ", has no kallsyms",
-		    gva.val);
+		    found->anchor.base.val);
 }
 
 /** Find kallsyms in the kernel's read-only data, or else in all of it. */
 static enum mvmi_status
-read_symbols(struct mvmi_vm *vm, const struct anchor *anchor,
-	     struct mvmi_symbols **ret, struct mvmi_error *err)
+read_symbols(const struct search *search, struct found *found,
+	     struct mvmi_error *err)
 {
+	const struct anchor *anchor = &found->anchor;
 	const struct {
 		uint64_t off, len;
 	} parts[] = {
@@ -97,16 +102,29 @@ read_symbols(struct mvmi_vm *vm, const struct anchor *anchor,
 
 		if (parts[i].len == 0)
 			continue;
-		status = ram_copy(vm,
+		status = ram_copy(search->guest->os.vm,
 				  mvmi_gpa_at(anchor->gpa.val + parts[i].off),
 				  (size_t)parts[i].len, &copy, err);
 		if (status != MVMI_OK)
 			break;
-		status = parse_symbols(
-			&copy, mvmi_gva_at(anchor->base.val + parts[i].off),
-			ret, err);
+		status = parse_symbols(search, &copy, parts[i].off, found, err);
 		free(copy.bytes.ptr);
 	}
+	return status;
+}
+
+/** Where symbols and types come from, once the kernel's place is known. */
+static enum mvmi_status
+learn(struct search *search, struct found *found, struct mvmi_error *err)
+{
+	const char *dir = search->options->profile_dir;
+	enum mvmi_status status;
+
+	if (dir && cache_load(search->guest->os.vm, dir, found))
+		return MVMI_OK;
+	status = read_symbols(search, found, err);
+	if (status == MVMI_ERR_UNSUPPORTED)
+		status = bare_symbols(search, found, err);
 	return status;
 }
 
@@ -114,20 +132,18 @@ enum mvmi_status
 search_root(struct search *search, const struct mvmi_space_params *params,
 	    const char *by, struct mvmi_error *err)
 {
-	struct mvmi_vm *vm = search->guest->os.vm;
 	struct found found = { .by = by, .checked_by = "token table" };
-	enum mvmi_status status;
+	enum mvmi_status status = anchor_of_root(search->guest->os.vm, params,
+						 &found.anchor, err);
 
-	status = anchor_of_root(vm, params, &found.anchor, err);
 	if (status == MVMI_OK)
-		status = read_symbols(vm, &found.anchor, &found.symbols, err);
-	if (status == MVMI_ERR_UNSUPPORTED && found.anchor.len)
-		status = bare_symbols(search, &found, err);
+		status = learn(search, &found, err);
 	if (status == MVMI_OK)
 		status = kernel_take(search->guest, search->options, &found,
 				     err);
 	search->done = status == MVMI_OK;
 	mvmi_symbols_destroy(found.symbols);
+	mvmi_types_destroy(found.types);
 	return status;
 }
 

@@ -8,11 +8,15 @@
 
 #include "base/error.h"
 #include "base/util.h"
+#include "os/linux/cache.h"
+#include "os/linux/notes.h"
 #include "os/linux/vmcoreinfo.h"
 #include "symbols/btf.h"
 
 /** Larger than any kernel's BTF, by a factor of ten. */
 #define BTF_LEN_MAX ((uint64_t)64 << 20)
+/** All notes of a kernel; they take some 500 bytes. */
+#define NOTES_LEN_MAX 8192
 
 bool kernel_root(const struct mvmi_symbols *symbols, mvmi_gva *ret)
 {
@@ -132,6 +136,28 @@ read_banner(struct linux_os *guest, struct mvmi_error *err)
 	return MVMI_OK;
 }
 
+/** The kernel's notes have its build-id; a kernel may have none. */
+static void read_build_id(struct linux_os *guest)
+{
+	uint8_t notes[NOTES_LEN_MAX];
+	struct mvmi_bytes copy = { notes, 0 };
+	struct note_id id;
+	size_t from = 0;
+	mvmi_gva start;
+	mvmi_gva stop;
+
+	if (linux_symbol(guest, "__start_notes", &start, NULL) != MVMI_OK ||
+	    linux_symbol(guest, "__stop_notes", &stop, NULL) != MVMI_OK ||
+	    stop.val < start.val || stop.val - start.val > sizeof(notes))
+		return;
+	copy.len = (size_t)(stop.val - start.val);
+	if (mvmi_space_read(guest->os.space, start,
+			    (struct mvmi_span){ notes, copy.len },
+			    NULL) == MVMI_OK &&
+	    note_find_id(copy, &from, &id))
+		note_format_hex(&id, guest->kernel.build_id);
+}
+
 /** The kernel's VMCOREINFO must tell the same; it need not be there. */
 static enum mvmi_status
 check_vmcoreinfo(struct linux_os *guest, struct mvmi_error *err)
@@ -155,8 +181,21 @@ check_vmcoreinfo(struct linux_os *guest, struct mvmi_error *err)
 			    "the page tables say phys_base 0x%" PRIx64
 			    ", VMCOREINFO says 0x%" PRIx64,
 			    phys_base, info.phys_base);
+	if (info.build_id[0] && kernel->build_id[0] &&
+	    strcmp(info.build_id, kernel->build_id) != 0)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the kernel's notes say build-id %.40s, VMCOREINFO "
+			    "says %.40s",
+			    kernel->build_id, info.build_id);
+	if (info.slide > kernel->base.val - KERNEL_MAP_START)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "VMCOREINFO says KERNELOFFSET 0x%" PRIx64
+			    " of a kernel at 0x%" PRIx64,
+			    info.slide, kernel->base.val);
 	kernel->slide = info.slide;
-	memcpy(kernel->build_id, info.build_id, sizeof(kernel->build_id));
+	if (info.build_id[0])
+		memcpy(kernel->build_id, info.build_id,
+		       sizeof(kernel->build_id));
 	if (strcmp(kernel->found_by, "VMCOREINFO") != 0)
 		kernel->checked_by = "VMCOREINFO";
 	return MVMI_OK;
@@ -192,20 +231,17 @@ read_types(struct linux_os *guest, struct mvmi_error *err)
 	return fail_context(err, status, "the kernel's BTF");
 }
 
-enum mvmi_status
-kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
-	    struct found *found, struct mvmi_error *err)
+/** Fill in what follows from place and symbols. */
+static enum mvmi_status
+fill(struct linux_os *guest, const struct found *found, struct mvmi_error *err)
 {
 	struct linux_kernel *kernel = &guest->kernel;
-	enum mvmi_status status = check_base(found, err);
+	enum mvmi_status status;
 	mvmi_gva end;
 
-	(void)options;
-	if (status != MVMI_OK)
-		return status;
-	guest->os.symbols = found->symbols;
 	kernel->found_by = found->by;
 	kernel->checked_by = found->checked_by;
+	kernel->from_profile = found->types != NULL;
 	kernel->base = found->anchor.base;
 	kernel->gpa = found->anchor.gpa;
 	kernel->slide = kernel->base.val - KERNEL_LINKED_BASE;
@@ -218,22 +254,42 @@ kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
 					   &guest->os.space, err);
 	if (status == MVMI_OK)
 		status = read_banner(guest, err);
-	if (status == MVMI_OK)
-		status = check_vmcoreinfo(guest, err);
-	if (status == MVMI_OK)
+	if (status != MVMI_OK)
+		return status;
+	read_build_id(guest);
+	status = check_vmcoreinfo(guest, err);
+	if (status == MVMI_OK && !guest->os.types)
 		status = read_types(guest, err);
 	if (status == MVMI_OK)
 		status = kernel_read_layout(guest, err);
+	return status;
+}
+
+enum mvmi_status
+kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
+	    struct found *found, struct mvmi_error *err)
+{
+	enum mvmi_status status = check_base(found, err);
+
+	if (status != MVMI_OK)
+		return status;
+	guest->os.symbols = found->symbols;
+	guest->os.types = found->types;
+	status = fill(guest, found, err);
 	if (status != MVMI_OK) {
 		mvmi_space_destroy(guest->os.space);
-		mvmi_types_destroy(guest->os.types);
-		free(kernel->per_cpu);
-		*kernel = (struct linux_kernel){ .found_by = NULL };
+		if (!found->types)
+			mvmi_types_destroy(guest->os.types);
+		free(guest->kernel.per_cpu);
+		guest->kernel = (struct linux_kernel){ .found_by = NULL };
 		guest->os.space = NULL;
 		guest->os.types = NULL;
 		guest->os.symbols = NULL;
 		return status;
 	}
 	found->symbols = NULL;
+	found->types = NULL;
+	if (options->profile_dir && !guest->kernel.from_profile)
+		cache_store(guest, options->profile_dir, found);
 	return MVMI_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "os/linux/anchor.h"
 #include "os/linux/linux.h"
+#include "symbols/profile.h"
 
 #define kernel_take	   mvmi__kernel_take
 #define kernel_root	   mvmi__kernel_root
@@ -22,13 +23,16 @@ struct found {
 	const char *checked_by; /**< what else agreed */
 	struct anchor anchor;
 	struct mvmi_symbols *symbols; /**< owned */
+	struct mvmi_types *types;     /**< owned; of a profile, or NULL */
+	/** What a profile of it would be; its tables are not set. */
+	struct profile profile;
 };
 
 /**
  * Check what was found and make it the guest's kernel, with its space, symbols
  * and types.
  *
- * @param found  Its symbols are taken over on success.
+ * @param found  Its symbols and types are taken over on success.
  *
  * @retval MVMI_ERR_CORRUPT  Two ways to the same thing come to different ends;
  *                           the message says both.
