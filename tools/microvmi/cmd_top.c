@@ -324,7 +324,7 @@ show(struct screen *screen, struct guest *guest, unsigned looks, json_t *array)
 
 	if (code == EXIT_OK)
 		code = read_tasks(screen, guest);
-	if (code != EXIT_OK)
+	if (code != EXIT_OK || !screen->tasks)
 		return code;
 	sort_tasks(screen);
 	if (!array)
