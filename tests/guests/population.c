@@ -51,7 +51,7 @@ struct board {
 	int spinning;
 	int spin; /* the spinners may spin */
 	pid_t spinner[SPINNERS + 1];
-	char ready[BOARD - 64 - 4 * SPINNERS]; /* one for each start */
+	char ready[BOARD - 128]; /* one for each start */
 };
 
 _Static_assert(sizeof(struct board) <= BOARD, "the board is mapped whole");

@@ -28,28 +28,36 @@ CASES = []
 class Case:
     """One function and the guest it wants."""
 
-    def __init__(self, function, full, newest, fresh, version, guest):
-        self.function, self.full, self.newest = function, full, newest
-        self.fresh, self.version, self.guest = fresh, version, guest
+    def __init__(self, function, how, guest):
+        self.function, self.guest = function, guest
+        self.full, self.newest, self.fresh, self.looks, self.version = how
         self.topic = function.__module__.replace('test_', '', 1)
         self.name = function.__name__
+
+    def __str__(self):
+        return ' '.join([self.name] + [
+            self.guest[key] for key in ('kernel', 'cpu', 'append')
+            if 'kernel' in self.guest and key in self.guest])
 
     def key(self, version):
         fresh = self.name if self.fresh else ''
         return (version, fresh, tuple(sorted(self.guest.items())))
 
 
-def case(full=False, newest=False, fresh=False, version=None, **guest):
+def case(full=False, newest=False, fresh=False, looks=False, version=None,
+         **guest):
     """Declare a live test.
 
     full    only in ./dev test --full: it takes long, or much memory
     newest  the default run has it against the newest QEMU, too
     fresh   it may harm the guest: give it one of its own
+    looks   it only looks: the guest can be used on when it fails
     version the QEMU that it runs against, in --full too, for a case that is
             about the guest; --qemu overrides it
     """
     def declare(function):
-        CASES.append(Case(function, full, newest, fresh, version, guest))
+        CASES.append(Case(function, (full, newest, fresh, looks, version),
+                          guest))
         return function
     return declare
 
@@ -60,8 +68,9 @@ def options_read():
     parser.add_argument('--build', default=harness.BUILD)
     parser.add_argument('--qemu', choices=VERSIONS, metavar='VERSION',
                         help=', '.join(VERSIONS))
-    parser.add_argument('--kernel', metavar='SET',
-                        help='only cases with that kernel, e.g. kernel-7.3')
+    parser.add_argument('--only', metavar='WORDS', default='',
+                        help='only cases with each of these words, in '
+                        'name or guest; those of --full, too')
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--list', action='store_true')
     return parser.parse_args()
@@ -115,9 +124,12 @@ def run_one(tap, one, guest, label):
         skip = str(reason).split('\n', maxsplit=1)[0]
     except Exception:  # pylint: disable=broad-except
         good, said = False, traceback.format_exc()
+    usable = good
+    if one.looks and not good:
+        usable = not still_well(guest)
     tap.line(good, label, skip, said)
     print('# %.1f s' % (time.monotonic() - begin), flush=True)
-    return good
+    return usable
 
 
 def run_group(tap, version, cases):
@@ -125,10 +137,7 @@ def run_group(tap, version, cases):
     kernel = cases[0].guest.get('kernel')
 
     def label(one):
-        return '%s: %s (QEMU %s%s)' % (
-            one.topic, one.name, version, ''.join(
-                ', ' + one.guest[key] for key in ('kernel', 'cpu', 'append')
-                if kernel and one.guest.get(key)))
+        return '%s: %s (QEMU %s)' % (one.topic, one, version)
 
     def skip_all(reason):
         for one in waiting:
@@ -188,9 +197,10 @@ def main():
             print('%-12s %s%s' % (one.topic, one.name,
                                   ' (--full)' if one.full else ''))
             continue
-        if options.kernel and one.guest.get('kernel') != options.kernel:
+        if not all(word in one.name or word in str(one).split()
+                   for word in options.only.split()):
             continue
-        if one.full and not options.full and not options.kernel:
+        if one.full and not options.full and not options.only:
             continue
         for version in versions_of(one, options):
             groups.setdefault(one.key(version), (version, []))[1].append(one)
