@@ -256,6 +256,25 @@ static void names_that_miss_their_marker_are_corrupt(void)
 	CHECK(strstr(err.msg, "names"));
 }
 
+static void what_goes_on_like_markers_by_chance_is_no_marker(void)
+{
+	struct mvmi_error err;
+	size_t count = (COUNT + 255) / 256;
+	uint32_t next;
+
+	/* Sequence numbers begin right behind an even number of markers. */
+	gen_make(&gen, &gen_layouts[4], COUNT);
+	CHECK(count % 2 == 0);
+	next = gen.markers[count - 1];
+	for (size_t i = 0; i < 2; i++) {
+		next += 3000;
+		for (size_t byte = 0; byte < 4; byte++)
+			gen.bytes[gen.marker_table + 4 * (count + i) + byte] =
+				(uint8_t)(next >> 8 * byte);
+	}
+	CHECK(parse(&err) == MVMI_OK);
+}
+
 static void offsets_that_do_not_ascend_are_corrupt(void)
 {
 	struct mvmi_error err;
@@ -330,6 +349,7 @@ TESTS(T(layout_before_4_6), T(layout_4_6_to_4_19), T(layout_4_20_to_6_0),
       T(four_billion_names_are_a_limit),
       T(a_count_that_markers_refute_is_corrupt),
       T(names_that_miss_their_marker_are_corrupt),
+      T(what_goes_on_like_markers_by_chance_is_no_marker),
       T(offsets_that_do_not_ascend_are_corrupt),
       T(a_name_of_more_than_512_characters_is_corrupt),
       T(no_truncation_is_overrun))
