@@ -53,6 +53,7 @@ echo
 echo '| what | ours | direct | direct / ours | wanted |'
 echo '|---|---|---|---|---|'
 "$build/bench/bench_library"
+"$build/bench/bench_symbols"
 if [ -n "$target" ] || start_qemu; then
 	"$build/bench/bench_target" "$target"
 else

@@ -41,7 +41,8 @@ file_open(struct file *f, const char *path, struct mvmi_error *err)
 			      "%s is neither a file nor a block device", path);
 		goto err_close;
 	}
-	size = lseek(fd, 0, SEEK_END);
+	/* Those in /proc can't be sought in; they tell a size of 0. */
+	size = S_ISREG(st.st_mode) ? st.st_size : lseek(fd, 0, SEEK_END);
 	if (size < 0) {
 		status = fail_sys(err, errno, "cannot size %s", path);
 		goto err_close;

@@ -92,13 +92,13 @@ btf_read_header(struct mvmi_bytes src, struct btf_header *hdr,
 			    "BTF of a big-endian machine");
 	if (magic != BTF_MAGIC)
 		return fail(err, MVMI_ERR_UNSUPPORTED, "not BTF");
+	if (!cursor_ok(&c))
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the BTF ends within its header");
 	if (version != BTF_VERSION)
 		return fail(err, MVMI_ERR_UNSUPPORTED,
 			    "BTF of version %u; %u can be read", version,
 			    BTF_VERSION);
-	if (!cursor_ok(&c))
-		return fail(err, MVMI_ERR_CORRUPT,
-			    "the BTF ends within its header");
 	if (hdr->len < BTF_HEADER_LEN || hdr->len > src.len)
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "a BTF header of %u bytes in %zu", hdr->len,
@@ -267,6 +267,17 @@ static bool btf_check_record(const struct mvmi_types *types, const uint8_t *at)
 	return true;
 }
 
+/** Whether no name is of twice BTF_NAME_MAX; few bytes need a look for that. */
+static bool btf_names_end(struct mvmi_bytes strings)
+{
+	for (; strings.len >= BTF_NAME_MAX; strings.len -= BTF_NAME_MAX) {
+		if (!memchr(strings.ptr, '\0', BTF_NAME_MAX))
+			return false;
+		strings.ptr += BTF_NAME_MAX;
+	}
+	return true;
+}
+
 static enum mvmi_status
 btf_check(struct mvmi_types *types, struct mvmi_error *err)
 {
@@ -281,6 +292,10 @@ btf_check(struct mvmi_types *types, struct mvmi_error *err)
 	if (!types->base && strings.ptr[0] != '\0')
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "the BTF's first string is not empty");
+	if (!btf_names_end(strings))
+		return fail(err, MVMI_ERR_LIMIT,
+			    "the BTF has a name of over %u characters",
+			    BTF_NAME_MAX);
 	status = btf_list_records(types, err);
 	if (status != MVMI_OK)
 		return status;

@@ -32,6 +32,13 @@
 /** Steps along typedefs, qualifiers, arrays and pointers; C needs a few. */
 #define BTF_CHAIN_MAX 64
 
+/**
+ * Names shorter than this are always fine; Linux has none over 511, Rust's
+ * included. Without a limit, names that are each other's tails would make a
+ * small blob take minutes to index.
+ */
+#define BTF_NAME_MAX 1024
+
 /** Bytes of a header that has no fields after str_len. */
 #define BTF_HEADER_LEN 24
 
@@ -134,7 +141,8 @@ bool btf_find(struct mvmi_bytes memory, size_t from, size_t *off, size_t *len);
  * @retval MVMI_ERR_UNSUPPORTED  Not BTF, or BTF of an unknown version, byte
  *                               order or kind of type.
  * @retval MVMI_ERR_CORRUPT      It contradicts its format.
- * @retval MVMI_ERR_LIMIT        It is larger than any BTF has reason to be.
+ * @retval MVMI_ERR_LIMIT        It, or a name, is larger than there is reason
+ *                               to be.
  */
 enum mvmi_status btf_parse(struct mvmi_bytes src, struct mvmi_types **ret,
 			   struct mvmi_error *err);

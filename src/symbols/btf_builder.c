@@ -15,7 +15,9 @@
 /* Bit offsets share their word with a width in structs with bit-fields. */
 #define BUILDER_KFLAG_BITS_MAX 0xffffff
 /* Of everything: what btf_parse() takes. */
-#define BUILDER_LEN_MAX	  ((size_t)256 << 20)
+#define BUILDER_LEN_MAX ((size_t)256 << 20)
+/* Steps among names of like hashes; honest ones take a dozen at most. */
+#define BUILDER_PROBE_MAX 256
 #define BUILDER_KFLAG	  (UINT32_C(1) << 31)
 #define BUILDER_NO_OFFSET UINT32_MAX
 
@@ -91,15 +93,20 @@ static void builder_put(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> 8 * i);
 }
 
-/** The slot of a name, or the one where it belongs. */
+/** The slot of a name, or the one where it belongs; NULL: it has no place. */
 static uint32_t *builder_slot(const struct btf_builder *b, const char *name)
 {
 	uint32_t i = btf_hash(name) & b->slot_mask;
 
-	while (b->slots[i] &&
-	       strcmp((const char *)b->strings.ptr + b->slots[i], name) != 0)
+	for (unsigned steps = 0; steps < BUILDER_PROBE_MAX; steps++) {
+		uint32_t off = b->slots[i];
+
+		if (off == 0 ||
+		    strcmp((const char *)b->strings.ptr + off, name) == 0)
+			return &b->slots[i];
 		i = (i + 1) & b->slot_mask;
-	return &b->slots[i];
+	}
+	return NULL;
 }
 
 /** Keep the table at most half full. */
@@ -119,15 +126,20 @@ static bool builder_grow_slots(struct btf_builder *b)
 	}
 	b->slot_mask = room - 1;
 	for (uint32_t i = 0; i < old_room; i++) {
-		if (old[i])
-			*builder_slot(b, (const char *)b->strings.ptr +
-						 old[i]) = old[i];
+		const char *name = (const char *)b->strings.ptr + old[i];
+		uint32_t *slot = old[i] ? builder_slot(b, name) : NULL;
+
+		if (slot)
+			*slot = old[i];
 	}
 	free(old);
 	return true;
 }
 
-/** The offset of a name among the strings, where each is once. */
+/**
+ * The offset of a name among the strings, where each is once, but for names
+ * that were made to collide. What is too long for BTF stays without a name.
+ */
 static uint32_t builder_string(struct btf_builder *b, const char *name)
 {
 	uint32_t *slot;
@@ -137,18 +149,21 @@ static uint32_t builder_string(struct btf_builder *b, const char *name)
 
 	if (!name || !name[0] || !builder_grow_slots(b))
 		return 0;
+	len = strnlen(name, BTF_NAME_MAX) + 1;
+	if (len > BTF_NAME_MAX)
+		return 0;
 	slot = builder_slot(b, name);
-	off = *slot;
-	if (off)
-		return off;
+	if (slot && *slot)
+		return *slot;
 	off = (uint32_t)b->strings.len;
-	len = strlen(name) + 1;
 	at = builder_extend(b, &b->strings, len);
 	if (!at)
 		return 0;
 	memcpy(at, name, len);
-	b->slots_used++;
-	*slot = off;
+	if (slot) {
+		b->slots_used++;
+		*slot = off;
+	}
 	return off;
 }
 

@@ -5,7 +5,8 @@
  *
  * A builder fails once and stays failed: then every further call is a no-op
  * that returns 0, and btf_builder_finish() says what was wrong. So a converter
- * adds a whole file and asks once. Names and ids may come from a guest.
+ * adds a whole file and asks once. Names and ids may come from a guest; names
+ * of BTF_NAME_MAX and more are left out.
  *
  * Each function that adds a type takes the id that it shall have: 0 for the
  * next one, or one from btf_builder_reserve(), so that types may refer to one

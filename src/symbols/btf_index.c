@@ -16,7 +16,7 @@
 
 /* Kernels have some 20 such tags, of 2 to 4 definitions. Fuller buckets than
  * this only come from hostile names, and stay in the order of ids. */
-#define BTF_TWINS_MAX 64
+#define BTF_TWINS_MAX 32
 
 struct index_counts {
 	size_t names;
@@ -156,7 +156,7 @@ index_are_twins(const struct mvmi_types *types, const struct btf_entry *a,
 	ra = btf_record(types, a->id);
 	rb = btf_record(types, b->id);
 	return ra.kind == rb.kind && ra.vlen && rb.vlen &&
-	       strcmp(ra.name, rb.name) == 0;
+	       (ra.name == rb.name || strcmp(ra.name, rb.name) == 0);
 }
 
 /**

@@ -344,6 +344,18 @@ elf_find_section(const struct elf *elf, const char *name)
 	return NULL;
 }
 
+bool elf_has_section(const struct elf *elf, const char *name)
+{
+	for (size_t i = 0; i < elf->section_count; i++) {
+		const struct elf_section *section = &elf->sections[i];
+
+		if (section->name < elf->names_len &&
+		    strcmp(elf->names + section->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /** Look for the build-id in a run of notes. gABI, "Note Section". */
 static bool elf_find_id(struct mvmi_bytes notes, struct elf_build_id *ret)
 {

@@ -19,6 +19,7 @@
 #define elf_find_segment  mvmi__elf_find_segment
 #define elf_read_sections mvmi__elf_read_sections
 #define elf_find_section  mvmi__elf_find_section
+#define elf_has_section	  mvmi__elf_has_section
 #define elf_read	  mvmi__elf_read
 #define elf_read_block	  mvmi__elf_read_block
 #define elf_build_id	  mvmi__elf_build_id
@@ -34,6 +35,10 @@
 
 /* SHA-1 is 20 bytes; linkers also make 8, 16 and 32. */
 #define ELF_BUILD_ID_MAX 64
+
+enum elf_type {
+	ELF_TYPE_REL = 1, /**< relocatable: an object file, a kernel module */
+};
 
 enum elf_segment_type {
 	ELF_PT_LOAD = 1,
@@ -142,6 +147,9 @@ elf_read_sections(struct elf *elf, struct mvmi_error *err);
 /** A section by name, NULL if there is none or it holds no bytes as they are. */
 const struct elf_section *
 elf_find_section(const struct elf *elf, const char *name);
+
+/** Whether there is a section of this name, compressed or not. */
+bool elf_has_section(const struct elf *elf, const char *name);
 
 /** Read exactly dst.len bytes at an offset or address. */
 MVMI_MUST_CHECK enum mvmi_status

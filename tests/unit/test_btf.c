@@ -338,9 +338,8 @@ static void every_truncation_is_an_error(void)
 		status = btf_parse((struct mvmi_bytes){ exact, len }, &types,
 				   &err);
 		free(exact);
-		CHECK(status == (len < 2   ? MVMI_ERR_UNSUPPORTED
-				 : len < 3 ? MVMI_ERR_UNSUPPORTED
-					   : MVMI_ERR_CORRUPT));
+		CHECK(status ==
+		      (len < 2 ? MVMI_ERR_UNSUPPORTED : MVMI_ERR_CORRUPT));
 		CHECK(err.msg[0] && !types);
 	}
 }
@@ -414,6 +413,29 @@ static void strings_end_and_begin_empty(void)
 	src = blob_nodes(&b);
 	put(b.raw + 20, 0);
 	CHECK(btf_parse(src, &types, NULL) == MVMI_ERR_CORRUPT);
+}
+
+static void a_name_without_end_is_a_limit(void)
+{
+	struct mvmi_types *types = NULL;
+	struct mvmi_type t;
+	struct blob b;
+	struct mvmi_bytes src = blob_nodes(&b);
+
+	/* The last string, "blue", grows. */
+	memset(b.raw + b.len - 1, 'x', BTF_NAME_MAX - 5);
+	src.len += BTF_NAME_MAX - 5;
+	put(b.raw + 20, (uint32_t)sizeof(STRINGS) + BTF_NAME_MAX - 5);
+	CHECK(btf_parse(src, &types, NULL) == MVMI_OK);
+	CHECK(mvmi_types_find(types, "node", &t));
+	mvmi_types_destroy(types);
+
+	types = NULL;
+	memset(b.raw + b.len - 1, 'x', 2 * BTF_NAME_MAX);
+	src.len += 2 * BTF_NAME_MAX;
+	b.raw[src.len - 1] = '\0';
+	put(b.raw + 20, (uint32_t)sizeof(STRINGS) + 3 * BTF_NAME_MAX - 5);
+	CHECK(btf_parse(src, &types, NULL) == MVMI_ERR_LIMIT && !types);
 }
 
 static void a_vlen_past_the_end_is_corrupt(void)
@@ -493,6 +515,7 @@ TESTS(T(a_struct_has_its_members), T(an_enum_has_its_constants),
       T(module_types_go_on_where_the_kernels_end),
       T(every_truncation_is_an_error), T(what_is_not_btf_is_unsupported),
       T(a_lying_header_is_corrupt), T(strings_end_and_begin_empty),
-      T(a_vlen_past_the_end_is_corrupt), T(a_name_past_the_strings_is_corrupt),
+      T(a_name_without_end_is_a_limit), T(a_vlen_past_the_end_is_corrupt),
+      T(a_name_past_the_strings_is_corrupt),
       T(a_type_that_is_not_there_is_corrupt),
       T(a_scan_passes_over_mere_headers), T(destroying_nothing_is_a_no_op))

@@ -442,6 +442,22 @@ static bool declares(const struct mvmi_types *types, uint32_t id,
 	       mvmi_types_declare(types, id, name, NULL, 0) == len;
 }
 
+static void a_name_that_is_too_long_is_left_out(void)
+{
+	struct btf_builder *b = btf_builder_create();
+	static char name[BTF_NAME_MAX + 1];
+	struct mvmi_types *types;
+	struct mvmi_type t;
+
+	memset(name, 'x', BTF_NAME_MAX);
+	btf_builder_forward(b, 0, name, false);
+	btf_builder_forward(b, 0, name + 1, false);
+	types = finish(b);
+	CHECK(mvmi_types_get(types, 1, &t) && t.name[0] == '\0');
+	CHECK(mvmi_types_get(types, 2, &t) && strcmp(t.name, name + 1) == 0);
+	mvmi_types_destroy(types);
+}
+
 static void declarations_are_written_as_in_c(void)
 {
 	struct btf_builder *b = btf_builder_create();
@@ -547,5 +563,5 @@ TESTS(T(paths_lead_through_anonymous_members_and_arrays),
       T(anonymous_members_without_end_are_given_up),
       T(names_that_collide_cost_no_more_than_a_walk),
       T(what_btf_cannot_say_is_a_limit), T(what_was_never_defined_is_corrupt),
-      T(a_name_is_stored_once), T(declarations_are_written_as_in_c),
-      T(a_declaration_without_end_is_cut))
+      T(a_name_is_stored_once), T(a_name_that_is_too_long_is_left_out),
+      T(declarations_are_written_as_in_c), T(a_declaration_without_end_is_cut))

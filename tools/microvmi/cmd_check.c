@@ -70,7 +70,7 @@ static int run(const char *const *operands)
 	if (code != EXIT_OK)
 		return code;
 	if (mvmi_os_check(guest.os, &list, &err) != MVMI_OK)
-		code = guest_error(&guest, &err, "cannot check the guest");
+		code = guest_error(&guest, &err);
 	code = guest_close(&guest, code);
 	if (code == EXIT_OK) {
 		guest_doubt(list->doubt);

@@ -88,7 +88,7 @@ static int add_process(struct guest *guest, const struct mvmi_task *task,
 		return EXIT_OK;
 	}
 	if (only || err.status == MVMI_ERR_GONE)
-		return guest_error(guest, &err, "cannot list the files");
+		return guest_error(guest, &err);
 	diag_say("in doubt: files of process %" PRIu64 ": %s", task->process_id,
 		 err.msg);
 	return EXIT_OK;

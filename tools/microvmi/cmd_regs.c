@@ -7,18 +7,24 @@
 
 #include "commands.h"
 #include "diag.h"
+#include "guest.h"
 #include "number.h"
 #include "output.h"
 #include "regfile.h"
+#include "symname.h"
 #include "target.h"
 
 static const char *vcpu_text;
 static const char **assignments;
+static int show_names;
 
 static struct poptOption options[] = {
 	{ "vcpu", 'c', POPT_ARG_STRING, &vcpu_text, 0, "only this vCPU", "N" },
 	{ "set", 's', POPT_ARG_ARGV, &assignments, 0,
 	  "first write a register; may be given several times", "NAME=VALUE" },
+	{ "names", 'n', POPT_ARG_NONE, &show_names, 0,
+	  "name where rip is, if the guest's kernel is understood", NULL },
+	{ NULL, '\0', POPT_ARG_INCLUDE_TABLE, guest_os_options, 0, NULL, NULL },
 	POPT_TABLEEND,
 };
 
@@ -54,17 +60,40 @@ static int set_regs(struct mvmi_vm *vm, unsigned vcpu)
 	return EXIT_OK;
 }
 
-static int print_one(struct mvmi_vm *vm, unsigned vcpu, json_t *document)
+/** Name rip in a document, or on a line under the registers. */
+static void
+name_rip(const struct mvmi_regs *regs, struct symname *names, json_t *object)
+{
+	char name[SYMNAME_LEN];
+
+	if (!names->os || !mvmi_regset_has(regs->valid, MVMI_REG_RIP) ||
+	    !symname_of(names, regs->x86.rip, name))
+		return;
+	if (object) {
+		output_put(object, "rip_symbol", output_text(name));
+		return;
+	}
+	(void)printf("rip is in ");
+	output_printable(name);
+	(void)putchar('\n');
+}
+
+static int print_one(struct mvmi_vm *vm, unsigned vcpu, struct symname *names,
+		     json_t *document)
 {
 	struct mvmi_regs regs;
+	json_t *object = NULL;
 	int code = get_regs(vm, vcpu, &regs);
 
 	if (code != EXIT_OK)
 		return code;
-	if (document)
-		output_append(document, regfile_json(&regs, vcpu));
-	else
+	if (document) {
+		object = regfile_json(&regs, vcpu);
+		output_append(document, object);
+	} else {
 		regfile_print(&regs, vcpu);
+	}
+	name_rip(&regs, names, object);
 	return EXIT_OK;
 }
 
@@ -95,7 +124,8 @@ static int choose(struct mvmi_vm *vm, unsigned *first, unsigned *end)
 }
 
 /** All vCPUs of one moment, where the VM can be held. */
-static int print_all(struct mvmi_vm *vm, unsigned first, unsigned end)
+static int print_all(struct mvmi_vm *vm, unsigned first, unsigned end,
+		     struct symname *names)
 {
 	bool hold =
 		end - first > 1 && (mvmi_vm_capabilities(vm) & MVMI_CAP_RUN);
@@ -110,7 +140,7 @@ static int print_all(struct mvmi_vm *vm, unsigned first, unsigned end)
 	for (unsigned vcpu = first; code == EXIT_OK && vcpu < end; vcpu++) {
 		if (vcpu > first && !document)
 			(void)putchar('\n');
-		code = print_one(vm, vcpu, document);
+		code = print_one(vm, vcpu, names, document);
 	}
 	if (hold && mvmi_vm_release(vm, &err) != MVMI_OK && code == EXIT_OK)
 		code = diag_error(&err, "the registers were read");
@@ -119,6 +149,20 @@ static int print_all(struct mvmi_vm *vm, unsigned first, unsigned end)
 		return code;
 	}
 	return document ? output_json(document) : output_finish();
+}
+
+static int print_chosen(struct mvmi_vm *vm, unsigned first, unsigned end)
+{
+	struct symname names = { .os = NULL };
+	int code = EXIT_OK;
+
+	if (show_names)
+		code = guest_open_os(vm, &names.os);
+	if (code == EXIT_OK)
+		code = print_all(vm, first, end, &names);
+	symname_fini(&names);
+	mvmi_os_close(names.os);
+	return code;
 }
 
 static int run(const char *const *operands)
@@ -134,7 +178,7 @@ static int run(const char *const *operands)
 	if (code == EXIT_OK && assignments)
 		code = set_regs(vm, first);
 	if (code == EXIT_OK)
-		code = print_all(vm, first, end);
+		code = print_chosen(vm, first, end);
 	mvmi_vm_close(vm);
 	return code;
 }
@@ -154,7 +198,8 @@ const struct command cmd_regs = {
 	.examples = "  microvmi regs /run/vm.qmp\n"
 		    "  microvmi regs mem.elf --vcpu 1 --json\n"
 		    "  microvmi regs /run/vm.qmp --vcpu 0 --set rip=0x1000 "
-		    "--set rax=0\n",
+		    "--set rax=0\n"
+		    "  microvmi regs /run/vm.qmp --names\n",
 	.options = options,
 	.run = run,
 };

@@ -26,6 +26,7 @@ extern const struct command cmd_resume;
 extern const struct command cmd_sockets;
 extern const struct command cmd_symbols;
 extern const struct command cmd_syscalls;
+extern const struct command cmd_top;
 extern const struct command cmd_translate;
 extern const struct command cmd_types;
 extern const struct command cmd_write;

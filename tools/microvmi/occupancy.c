@@ -34,8 +34,7 @@ int occupancy_read(struct occupancy *occupancy, struct guest *guest,
 
 	*occupancy = (struct occupancy){ .by_process = !threads };
 	if (mvmi_os_list_current(guest->os, &occupancy->list, &err) != MVMI_OK)
-		return guest_error(guest, &err,
-				   "cannot tell what the vCPUs run");
+		return guest_error(guest, &err);
 	guest_doubt(occupancy->list->doubt);
 	occupancy->places =
 		calloc(occupancy->list->count + 1, sizeof(*occupancy->places));

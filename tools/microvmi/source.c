@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "source.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "diag.h"
@@ -135,10 +134,7 @@ static int open_process(struct source *source)
 
 	if (mvmi_os_process_space(source->os, source->pid, &source->space,
 				  &err) != MVMI_OK)
-		return diag_error(&err,
-				  "cannot use the address space of "
-				  "process %" PRIu64,
-				  source->pid);
+		return diag_plain_error(&err);
 	return EXIT_OK;
 }
 

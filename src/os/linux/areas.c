@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/util.h"
+#include "os/linux/listing.h"
 #include "os/linux/maple.h"
 #include "os/linux/path.h"
 #include "os/linux/text.h"
@@ -298,9 +300,8 @@ area_path(struct linux_os *guest, const struct object *mm,
 
 /** A list of areas that is being made. */
 struct area_listing {
-	struct linux_os *guest;
+	struct listing listing;
 	const struct object *mm;
-	struct list *list;
 	const struct mvmi_area *last;
 	uint64_t last_file;
 };
@@ -351,10 +352,11 @@ add_name(struct area_listing *l, const struct object *area,
 		return MVMI_OK;
 	}
 	if (file.val)
-		status = add_file(l->guest, file, ret, err);
+		status = add_file(l->listing.guest, file, ret, err);
 	if (status == MVMI_OK)
-		status = area_path(l->guest, l->mm, area, l->list, &ret->flags,
-				   &ret->path, err);
+		status = area_path(l->listing.guest, l->mm, area,
+				   &l->listing.list, &ret->flags, &ret->path,
+				   err);
 	return status;
 }
 
@@ -364,7 +366,7 @@ list_one(const struct object *area, void *arg, struct mvmi_error *err)
 	struct area_listing *l = arg;
 	uint64_t flags = object_u64(area, AREA_FLAGS);
 	struct mvmi_error why = { .status = MVMI_OK };
-	struct mvmi_area *record = list_add(l->list, sizeof(*record));
+	struct mvmi_area *record = list_add(&l->listing.list, sizeof(*record));
 	enum mvmi_status status;
 
 	if (!record)
@@ -381,8 +383,8 @@ list_one(const struct object *area, void *arg, struct mvmi_error *err)
 		record->offset = object_u64(area, AREA_PAGE) * MVMI_PAGE_SIZE;
 	status = add_name(l, area, record, &why);
 	if (tasks_torn(status) || status == MVMI_ERR_UNSUPPORTED) {
-		list_doubt(l->list, "area 0x%" PRIx64 ": %s", record->start.val,
-			   why.msg);
+		list_doubt(&l->listing.list, "area 0x%" PRIx64 ": %s",
+			   record->start.val, why.msg);
 		status = MVMI_OK;
 	} else if (status != MVMI_OK && err) {
 		*err = why;
@@ -399,7 +401,7 @@ list_one(const struct object *area, void *arg, struct mvmi_error *err)
 static enum mvmi_status
 list_vsyscall(struct area_listing *l, struct mvmi_error *err)
 {
-	const struct shape *mm = &l->guest->shapes.mm;
+	const struct shape *mm = &l->listing.guest->shapes.mm;
 	struct object gate;
 	mvmi_gva at = { 0 };
 	mvmi_gpa gpa;
@@ -409,67 +411,52 @@ list_vsyscall(struct area_listing *l, struct mvmi_error *err)
 	if ((shape_has(mm, MM_CONTEXT_FLAGS) &&
 	     !(object_u64(l->mm, MM_CONTEXT_FLAGS) & CONTEXT_HAS_VSYSCALL)) ||
 	    object_u64(l->mm, MM_IA32_COMPAT) ||
-	    linux_symbol(l->guest, "gate_vma", &at, NULL) != MVMI_OK)
+	    linux_symbol(l->listing.guest, "gate_vma", &at, NULL) != MVMI_OK)
 		return MVMI_OK;
-	status = object_read(&gate, l->guest->os.space, &l->guest->shapes.area,
-			     at, err);
+	status = object_read(&gate, l->listing.guest->os.space,
+			     &l->listing.guest->shapes.area, at, err);
 	if (status != MVMI_OK)
 		return status;
 	if ((object_u64(&gate, AREA_FLAGS) & AREA_CAN_READ) &&
-	    mvmi_space_translate(l->guest->os.space,
+	    mvmi_space_translate(l->listing.guest->os.space,
 				 object_gva(&gate, AREA_START), &gpa,
 				 NULL) != MVMI_OK)
 		return MVMI_OK;
 	status = list_one(&gate, l, err);
 	if (status != MVMI_OK)
 		return status;
-	record = l->list->items[l->list->count - 1];
+	record = l->listing.list.items[l->listing.list.count - 1];
 	record->path = "[vsyscall]";
 	return MVMI_OK;
 }
 
 static enum mvmi_status
-list_once(struct area_listing *l, uint64_t pid, struct mvmi_error *err)
+list_all(struct listing *listing, struct mvmi_error *err)
 {
+	struct area_listing *l =
+		container_of(listing, struct area_listing, listing);
 	struct object mm;
-	enum mvmi_status status = task_find_mm(l->guest, pid, &mm, err);
+	enum mvmi_status status =
+		task_find_mm(listing->guest, listing->pid, &mm, err);
 
 	l->mm = &mm;
 	l->last_file = 0;
 	if (status == MVMI_OK)
-		status = areas_walk(l->guest, &mm, list_one, l, err);
+		status = areas_walk(listing->guest, &mm, list_one, l, err);
 	if (status == MVMI_OK)
 		status = list_vsyscall(l, err);
 	l->mm = NULL;
-	return fail_context(err, status, "areas of process %" PRIu64, pid);
+	return fail_context(err, status, "areas of process %" PRIu64,
+			    listing->pid);
 }
 
 enum mvmi_status
 linux_list_areas(struct mvmi_os *os, uint64_t pid,
 		 const struct mvmi_area_list **ret, struct mvmi_error *err)
 {
-	struct list list = { .chunks = NULL };
-	struct area_listing l = { .guest = linux_of(os), .list = &list };
-	struct mvmi_error why = { .status = MVMI_OK };
-	enum mvmi_status status = MVMI_OK;
+	struct area_listing l = { .listing = { .guest = linux_of(os),
+					       .pid = pid } };
 
-	for (unsigned n = 0; n < LINUX_TRIES; n++) {
-		list_restart(&list);
-		status = list_once(&l, pid, &why);
-		if (!tasks_torn(status) || !linux_is_running(l.guest))
-			break;
-	}
-	/* What was seen of a guest that changes faster than we read. */
-	if (tasks_torn(status) && list.failed == MVMI_OK && list.count &&
-	    linux_is_running(l.guest)) {
-		list_doubt(&list, "the list ends early: %s", why.msg);
-		status = MVMI_OK;
-	}
-	if (status != MVMI_OK && list.failed == MVMI_OK) {
-		list_fini(&list);
-		if (err)
-			*err = why;
-		return status;
-	}
-	return list_finish(&list, sizeof(**ret), (const void **)ret, err);
+	return listing_make(&l.listing, list_all, sizeof(**ret),
+			    (const void **)ret, err);
 }

@@ -174,7 +174,9 @@ read_current(struct current_walk *walk, int32_t cpu, struct mvmi_task *ret,
 		list_doubt(walk->list,
 			   "CPU %" PRId32 " changed its task in every try",
 			   cpu);
-	return task_record(guest, &task, 0, walk->list, ret, err);
+	return task_record(
+		&(struct task_recorder){ .guest = guest, .list = walk->list },
+		&task, ret, err);
 }
 
 static enum mvmi_status

@@ -75,8 +75,8 @@ struct linux_os {
 		struct shape dentry, mount, file;
 		struct shape mapping, page; /* pagecache.c */
 		struct xarray_shape xarray;
-		struct shape files, fd_table;	      /* files.c */
-		struct shape socket, sock, proto;     /* sockets.c */
+		struct shape files, fd_table;	  /* files.c */
+		struct shape socket, sock, proto; /* sockets.c */
 		struct shape unix_sock, netlink_sock;
 		struct shape mnt_namespace;	    /* mounts.c */
 		struct shape rb_node;		    /* rbtree.c */

@@ -28,3 +28,19 @@ member_read(struct linux_os *guest, const char *type, const char *path,
 	*ret = load_le64(bytes);
 	return MVMI_OK;
 }
+
+uint64_t
+member_u64(const struct shape *shape, const uint8_t *bytes, size_t field)
+{
+	const struct mvmi_field *at = &shape->fields[field];
+	uint64_t value = 0;
+
+	for (uint64_t i = MIN(at->size, sizeof(value)); i > 0; i--)
+		value = value << 8 | bytes[at->offset + i - 1];
+	if (at->bit_size) {
+		value >>= at->bit_offset & 63;
+		if (at->bit_size < 64)
+			value &= (UINT64_C(1) << at->bit_size) - 1;
+	}
+	return value;
+}

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "os/linux/links.h"
 #include "os/linux/listing.h"
+#include "os/linux/member.h"
 #include "os/linux/text.h"
 
 /** MODULE_REF_BASE: a module that nobody uses counts this. */
@@ -62,17 +63,6 @@ void module_name(const struct object *module, char name[MODULE_NAME_MAX])
 	text_of_bytes(object_bytes(module, MODULE_NAME), name, MODULE_NAME_MAX);
 }
 
-/** An integer out of the middle of an array of structs that we have a copy of. */
-static uint64_t
-part_field(struct mvmi_bytes part, const struct mvmi_field *field)
-{
-	uint64_t value = 0;
-
-	for (uint64_t i = MIN(field->size, sizeof(value)); i > 0; i--)
-		value = value << 8 | part.ptr[field->offset + i - 1];
-	return value;
-}
-
 static void add_part(struct module_layout *layout, uint64_t base, uint64_t len)
 {
 	layout->parts[layout->count++] = (struct module_part){ base, len };
@@ -102,9 +92,8 @@ module_layout(struct linux_os *guest, const struct object *module,
 			    "memory",
 			    each ? bytes.len / each : 0);
 	for (; bytes.len >= each; bytes.ptr += each, bytes.len -= each)
-		add_part(&layout,
-			 part_field(bytes, &memory->fields[MEMORY_BASE]),
-			 part_field(bytes, &memory->fields[MEMORY_SIZE]));
+		add_part(&layout, member_u64(memory, bytes.ptr, MEMORY_BASE),
+			 member_u64(memory, bytes.ptr, MEMORY_SIZE));
 	*ret = layout;
 	return MVMI_OK;
 }

@@ -232,7 +232,7 @@ look_for_vmcoreinfo(struct search *search, const struct ram_walk *walk,
 /** Try every token table that ends in what is new of a chunk. */
 static enum mvmi_status
 look_for_tokens(struct search *search, const struct ram_walk *walk,
-		uint64_t *last, struct mvmi_error *err)
+		unsigned *tries, uint64_t *last, struct mvmi_error *err)
 {
 	enum mvmi_status status = MVMI_OK;
 	size_t from = 0;
@@ -246,6 +246,12 @@ look_for_tokens(struct search *search, const struct ram_walk *walk,
 		if (gpa <= *last)
 			continue; /* the chunk before had it */
 		*last = gpa;
+		/* A program of the guest can fill its memory with them. */
+		if ((*tries)++ == TRIES_MAX)
+			return fail(err, MVMI_ERR_LIMIT,
+				    "RAM has more than %d token tables of "
+				    "kallsyms, of which none is a kernel's",
+				    TRIES_MAX);
 		status = try_tokens(search, walk, gpa, err);
 	}
 	return status;
@@ -255,6 +261,7 @@ enum mvmi_status search_ram(struct search *search, struct mvmi_error *err)
 {
 	struct ram_walk walk;
 	unsigned tries = 0;
+	unsigned tables = 0;
 	uint64_t last = 0;
 	enum mvmi_status status =
 		ram_begin(&walk, search->guest->os.vm, TOKENS_LEN, err);
@@ -267,7 +274,8 @@ enum mvmi_status search_ram(struct search *search, struct mvmi_error *err)
 			status =
 				look_for_vmcoreinfo(search, &walk, &tries, err);
 		if (status == MVMI_OK && !search->done)
-			status = look_for_tokens(search, &walk, &last, err);
+			status = look_for_tokens(search, &walk, &tables, &last,
+						 err);
 	} while (status == MVMI_OK && !search->done && walk.bytes.len);
 	search->scanned = walk.scanned;
 	ram_end(&walk);

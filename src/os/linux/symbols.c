@@ -14,6 +14,7 @@
 #include "base/le.h"
 #include "base/util.h"
 #include "os/linux/links.h"
+#include "os/linux/member.h"
 #include "os/linux/modules.h"
 #include "os/linux/tasks.h"
 #include "os/linux/text.h"
@@ -169,27 +170,15 @@ read_array(struct linux_os *guest, const struct shape *shape, mvmi_gva gva,
 	return read_bytes(guest, gva, (size_t)(count * shape->size), ret, err);
 }
 
-/** An integer of one struct of an array; 0 where it is missing. */
-static uint64_t
-record_u64(const struct shape *shape, const uint8_t *record, size_t member)
-{
-	const struct mvmi_field *field = &shape->fields[member];
-	uint64_t value = 0;
-
-	for (uint64_t i = MIN(field->size, sizeof(value)); i > 0; i--)
-		value = value << 8 | record[field->offset + i - 1];
-	return value;
-}
-
 /** A pointer of a struct that lies at gva, or an offset from its own place. */
 static uint64_t
 record_pointer(const struct shape *shape, const uint8_t *record, uint64_t gva,
 	       size_t offset_member, size_t pointer_member)
 {
 	if (!shape_has(shape, offset_member))
-		return record_u64(shape, record, pointer_member);
+		return member_u64(shape, record, pointer_member);
 	return gva + shape_offset(shape, offset_member) +
-	       (uint64_t)(int32_t)record_u64(shape, record, offset_member);
+	       (uint64_t)(int32_t)member_u64(shape, record, offset_member);
 }
 
 static enum mvmi_status
@@ -243,11 +232,11 @@ static bool is_letter(uint64_t c)
 static char letter_of(const uint8_t *record, const struct shape *shape,
 		      const uint8_t *letters, size_t i)
 {
-	uint64_t info = record_u64(shape, record, SYM_INFO);
+	uint64_t info = member_u64(shape, record, SYM_INFO);
 	uint64_t letter = letters ? letters[i]
 			  : is_letter(info)
 				  ? info
-				  : record_u64(shape, record, SYM_SIZE);
+				  : member_u64(shape, record, SYM_SIZE);
 
 	/* Some are no letters, e.g. '?'; the kernel shows those as they are. */
 	if (letter <= ' ' || letter >= 0x7f)
@@ -264,7 +253,7 @@ add_symbol(struct module_symbols *m, const uint8_t *record, char letter,
 {
 	const struct shape *shape = &m->guest->shapes.elf_sym;
 	struct symbols_new symbol = {
-		.addr = record_u64(shape, record, SYM_VALUE),
+		.addr = member_u64(shape, record, SYM_VALUE),
 		.type = letter,
 		.absolute = letter == 'a' || letter == 'u',
 	};
@@ -272,7 +261,7 @@ add_symbol(struct module_symbols *m, const uint8_t *record, char letter,
 	enum mvmi_status status =
 		text_read(m->guest->os.space,
 			  mvmi_gva_at(object_u64(&m->table, TABLE_STRINGS) +
-				      record_u64(shape, record, SYM_NAME)),
+				      member_u64(shape, record, SYM_NAME)),
 			  name, m->name_len, err);
 
 	if (status != MVMI_OK || !name[0])
@@ -282,7 +271,7 @@ add_symbol(struct module_symbols *m, const uint8_t *record, char letter,
 		symbol.type = (char)(letter - 'a' + 'A');
 	/* Else it may hold the letter. */
 	if (shape_has(m->table.shape, TABLE_LETTERS))
-		symbol.size = record_u64(shape, record, SYM_SIZE);
+		symbol.size = member_u64(shape, record, SYM_SIZE);
 	return symbols_builder_add(m->builder, &symbol, err);
 }
 

@@ -83,35 +83,12 @@ static enum mvmi_task_state state_of(const struct object *task)
 	return MVMI_TASK_RUNNING;
 }
 
-/** The id of a struct pid in the initial namespace, which is level 0. */
-static enum mvmi_status read_pid(struct linux_os *guest, mvmi_gva pid,
-				 uint64_t *ret, struct mvmi_error *err)
-{
-	static struct mvmi_field const none = { 0 };
-	struct mvmi_field numbers = none;
-	struct mvmi_field nr = none;
-	uint8_t bytes[4];
-	enum mvmi_status status = mvmi_types_field(guest->os.types, "pid",
-						   "numbers", &numbers, err);
-
-	if (status == MVMI_OK)
-		status = mvmi_types_field(guest->os.types, "upid", "nr", &nr,
-					  err);
-	if (status == MVMI_OK)
-		status = mvmi_space_read(
-			guest->os.space,
-			mvmi_gva_at(pid.val + numbers.offset + nr.offset),
-			(struct mvmi_span){ bytes, sizeof(bytes) }, err);
-	if (status == MVMI_OK)
-		*ret = load_le32(bytes);
-	return status;
-}
-
 /** Session and number of threads, which the process's threads share. */
 static enum mvmi_status
-read_signal(struct linux_os *guest, const struct object *task,
+read_signal(struct task_recorder *r, const struct object *task,
 	    struct mvmi_task *ret, struct mvmi_error *err)
 {
+	struct linux_os *guest = r->guest;
 	struct object signal;
 	mvmi_gva session = object_gva(task, TASK_SESSION);
 	enum mvmi_status status =
@@ -125,7 +102,13 @@ read_signal(struct linux_os *guest, const struct object *task,
 		session = object_gva(&signal, SIGNAL_SESSION);
 	if (session.val == 0)
 		return MVMI_OK;
-	return read_pid(guest, session, &ret->session_id, err);
+	if (session.val != r->session)
+		status = ids_number(guest, session, &r->session_id, err);
+	if (status != MVMI_OK)
+		return status;
+	r->session = session.val;
+	ret->session_id = r->session_id;
+	return MVMI_OK;
 }
 
 static enum mvmi_status
@@ -159,19 +142,25 @@ read_cred(struct linux_os *guest, const struct object *task,
 
 /** The process that is told when this one ends; init_task is process 0. */
 static enum mvmi_status
-read_parent(struct linux_os *guest, const struct object *task, uint64_t *ret,
+read_parent(struct task_recorder *r, const struct object *task, uint64_t *ret,
 	    struct mvmi_error *err)
 {
 	uint64_t parent = object_u64(task, TASK_PARENT);
-	uint64_t tgid = shape_offset(&guest->shapes.task, TASK_TGID);
+	uint64_t tgid = shape_offset(&r->guest->shapes.task, TASK_TGID);
 	uint8_t bytes[4];
-	enum mvmi_status status = mvmi_space_read(
-		guest->os.space, mvmi_gva_at(parent + tgid),
-		(struct mvmi_span){ bytes, sizeof(bytes) }, err);
 
-	if (status == MVMI_OK)
-		*ret = load_le32(bytes);
-	return status;
+	if (parent == 0 || parent != r->parent) {
+		enum mvmi_status status = mvmi_space_read(
+			r->guest->os.space, mvmi_gva_at(parent + tgid),
+			(struct mvmi_span){ bytes, sizeof(bytes) }, err);
+
+		if (status != MVMI_OK)
+			return status;
+		r->parent = parent;
+		r->parent_id = load_le32(bytes);
+	}
+	*ret = r->parent_id;
+	return MVMI_OK;
 }
 
 /** What its memory tells: page tables, program, words. */
@@ -247,19 +236,22 @@ doubt_part(struct list *list, uint64_t id, enum mvmi_status status,
 }
 
 enum mvmi_status
-task_record(struct linux_os *guest, const struct object *task, unsigned detail,
-	    struct list *list, struct mvmi_task *ret, struct mvmi_error *err)
+task_record(struct task_recorder *recorder, const struct object *task,
+	    struct mvmi_task *ret, struct mvmi_error *err)
 {
+	struct linux_os *guest = recorder->guest;
+	struct list *list = recorder->list;
+	unsigned detail = recorder->detail;
 	struct mvmi_error why = { .status = MVMI_OK };
 	enum mvmi_status status;
 
 	read_own(task, ret);
 	read_name(guest, task, list, ret);
-	status = read_parent(guest, task, &ret->parent_id, &why);
+	status = read_parent(recorder, task, &ret->parent_id, &why);
 	status = doubt_part(list, ret->id, status, &why, err);
 	if (status != MVMI_OK)
 		return status;
-	status = read_signal(guest, task, ret, &why);
+	status = read_signal(recorder, task, ret, &why);
 	status = doubt_part(list, ret->id, status, &why, err);
 	if (status != MVMI_OK)
 		return status;

@@ -5,9 +5,10 @@
 
 #include "os/linux/tasks.h"
 
-#define kthread_name	 mvmi__kthread_name
-#define arguments_read	 mvmi__arguments_read
-#define namespaces_read	 mvmi__namespaces_read
+#define ids_number	mvmi__ids_number
+#define kthread_name	mvmi__kthread_name
+#define arguments_read	mvmi__arguments_read
+#define namespaces_read mvmi__namespaces_read
 
 /**
  * The full name of a kernel thread, as /proc shows it.
@@ -17,6 +18,10 @@
  */
 bool kthread_name(struct linux_os *guest, const struct object *task,
 		  char name[TASK_NAME_MAX + 1]);
+
+/** The id of a struct pid in the initial namespace (ids.c). */
+enum mvmi_status ids_number(struct linux_os *guest, mvmi_gva pid, uint64_t *ret,
+			    struct mvmi_error *err);
 
 /** Add command line and environment, as detail asks for, to a task's record. */
 enum mvmi_status arguments_read(struct linux_os *guest, const struct object *mm,

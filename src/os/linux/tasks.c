@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/le.h"
+#include "base/util.h"
 #include "os/linux/links.h"
+#include "os/linux/listing.h"
 
 static const char *const task_paths[TASK_FIELDS] = {
 	[TASK_PID] = "pid",
@@ -32,6 +34,7 @@ static const char *const task_paths[TASK_FIELDS] = {
 	[TASK_FILES] = "files",
 	[TASK_FS] = "fs",
 	[TASK_THREAD_PID] = "thread_pid|pids[0].pid",
+	[TASK_PID_LINKS] = "?pid_links[0]|pids[0].node",
 	/* enum pid_type was PID, PGID, SID until TGID came second (4.19). */
 	[TASK_SESSION] = "?pids[2].pid",
 };
@@ -90,56 +93,89 @@ enum mvmi_status task_read(struct linux_os *guest, mvmi_gva at,
 	return object_read(ret, guest->os.space, &guest->shapes.task, at, err);
 }
 
-/** Whom a walk calls. */
-struct visitor {
-	struct linux_os *guest;
-	task_fn fn;
-	void *arg;
-};
-
 /** A walk along one list of tasks. */
 struct task_walk {
-	struct visitor visitor;
+	struct linux_os *guest;
+	bool threads; /**< of each process on the list, too */
 	size_t links; /**< the member of struct task_struct that is linked */
+	task_fn fn;
+	void *arg;
 	struct object task;
 };
 
-static enum mvmi_status
-walk_one(mvmi_gva link, void *arg, struct mvmi_error *err)
+/** The pointers of a struct list_head in a task that was read. */
+static uint64_t link_next(const struct object *task, size_t links)
 {
-	struct task_walk *walk = arg;
-	struct linux_os *guest = walk->visitor.guest;
-	mvmi_gva at = shape_container(&guest->shapes.task, walk->links, link);
-	enum mvmi_status status = task_read(guest, at, &walk->task, err);
+	return load_le64(object_bytes(task, links).ptr);
+}
 
-	if (status != MVMI_OK)
-		return status;
-	return walk->visitor.fn(&walk->task, walk->visitor.arg, err);
+static uint64_t link_prev(const struct object *task, size_t links)
+{
+	return load_le64(object_bytes(task, links).ptr + 8);
+}
+
+/**
+ * Walk a list from its head, as links_walk() does, but with one read for a
+ * task and its links: that is what a walk over thousands of them costs.
+ */
+static enum mvmi_status walk_list(struct task_walk *walk, mvmi_gva head,
+				  task_fn fn, void *arg, struct mvmi_error *err)
+{
+	const struct shape *shape = &walk->guest->shapes.task;
+	uint64_t last = head.val;
+	uint64_t at = 0;
+	enum mvmi_status status =
+		mvmi_space_read_u64(walk->guest->os.space, head, &at, err);
+
+	for (size_t n = 0; status == MVMI_OK && at != head.val; n++) {
+		mvmi_gva link = mvmi_gva_at(at);
+
+		if (n == LINKS_MAX)
+			return fail(err, MVMI_ERR_LIMIT, "more than %zu tasks",
+				    LINKS_MAX);
+		status = task_read(walk->guest,
+				   shape_container(shape, walk->links, link),
+				   &walk->task, err);
+		if (status != MVMI_OK)
+			break;
+		if (link_prev(&walk->task, walk->links) != last)
+			return fail(err, MVMI_ERR_CORRUPT,
+				    "task at 0x%" PRIx64
+				    " does not point back to the one before",
+				    walk->task.gva.val);
+		last = at;
+		at = link_next(&walk->task, walk->links);
+		status = fn(&walk->task, arg, err);
+	}
+	return status;
 }
 
 /** Walk over the threads of a process, given its first one. */
 static enum mvmi_status
 walk_threads(const struct object *leader, void *arg, struct mvmi_error *err)
 {
-	const struct visitor *visitor = arg;
-	struct linux_os *guest = visitor->guest;
+	const struct task_walk *processes = arg;
+	struct linux_os *guest = processes->guest;
 	uint64_t head = object_u64(leader, TASK_SIGNAL) +
 			shape_offset(&guest->shapes.signal, SIGNAL_THREADS);
 	struct task_walk walk;
+	enum mvmi_status status;
 
-	walk.visitor = *visitor;
+	/* Most have one thread, between both ends of the head. */
+	if (link_next(leader, TASK_THREAD_LINKS) == head &&
+	    link_prev(leader, TASK_THREAD_LINKS) == head)
+		return processes->fn(leader, processes->arg, err);
+	walk.guest = guest;
 	walk.links = TASK_THREAD_LINKS;
-	return fail_context(err,
-			    links_walk(guest->os.space, mvmi_gva_at(head),
-				       walk_one, &walk, err),
-			    "threads of process %" PRIu64,
+	status = walk_list(&walk, mvmi_gva_at(head), processes->fn,
+			   processes->arg, err);
+	return fail_context(err, status, "threads of process %" PRIu64,
 			    object_u64(leader, TASK_TGID));
 }
 
 enum mvmi_status tasks_walk(struct linux_os *guest, bool threads, task_fn fn,
 			    void *arg, struct mvmi_error *err)
 {
-	struct visitor each = { guest, fn, arg };
 	enum mvmi_status status = tasks_prepare(guest, err);
 	struct task_walk walk;
 	mvmi_gva head = { 0 };
@@ -149,106 +185,39 @@ enum mvmi_status tasks_walk(struct linux_os *guest, bool threads, task_fn fn,
 	if (status != MVMI_OK)
 		return status;
 	head.val += shape_offset(&guest->shapes.task, TASK_LINKS);
-	walk.visitor = each;
-	if (threads)
-		walk.visitor = (struct visitor){ guest, walk_threads, &each };
+	walk.guest = guest;
 	walk.links = TASK_LINKS;
-	status = links_walk(guest->os.space, head, walk_one, &walk, err);
+	walk.fn = fn;
+	walk.arg = arg;
+	if (threads)
+		status = walk_list(&walk, head, walk_threads, &walk, err);
+	else
+		status = walk_list(&walk, head, fn, arg, err);
 	return fail_context(err, status, "list of processes");
-}
-
-/** A search for one id. */
-struct task_search {
-	uint64_t id;
-	bool found;
-	struct object *ret;
-};
-
-static enum mvmi_status
-search_one(const struct object *task, void *arg, struct mvmi_error *err)
-{
-	struct task_search *search = arg;
-
-	if (object_u64(task, TASK_PID) != search->id)
-		return MVMI_OK;
-	search->found = true;
-	*search->ret = *task;
-	/* Any failure ends the walk; this one is not passed on. */
-	return fail(err, MVMI_ERR_BUSY, "found");
-}
-
-/** Search once: among first threads, which is quick, then among all. */
-static enum mvmi_status
-search_all(struct linux_os *guest, struct task_search *search, bool threads,
-	   struct mvmi_error *err)
-{
-	enum mvmi_status status =
-		tasks_walk(guest, threads, search_one, search, err);
-
-	return search->found ? MVMI_OK : status;
-}
-
-enum mvmi_status task_find(struct linux_os *guest, uint64_t id,
-			   struct object *ret, struct mvmi_error *err)
-{
-	struct task_search search = { .id = id, .ret = ret };
-	enum mvmi_status status = MVMI_OK;
-
-	for (unsigned n = 0; n < LINUX_TRIES; n++) {
-		status = search_all(guest, &search, false, err);
-		if (status == MVMI_OK && !search.found)
-			status = search_all(guest, &search, true, err);
-		if (!tasks_torn(status) || !linux_is_running(guest))
-			break;
-	}
-	if (status == MVMI_OK && !search.found)
-		return fail(err, MVMI_ERR_INVALID,
-			    "there is no process %" PRIu64, id);
-	return status;
-}
-
-enum mvmi_status task_find_mm(struct linux_os *guest, uint64_t id,
-			      struct object *ret, struct mvmi_error *err)
-{
-	struct object task;
-	enum mvmi_status status = task_find(guest, id, &task, err);
-	mvmi_gva mm;
-
-	if (status != MVMI_OK)
-		return status;
-	mm = object_gva(&task, TASK_MM);
-	/* A kernel thread may have borrowed some; it is not its own. */
-	if (mm.val == 0 || (object_u64(&task, TASK_FLAGS) & TASK_IS_KTHREAD))
-		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "process %" PRIu64 " has no user memory: it is a "
-			    "kernel thread or has ended",
-			    id);
-	return object_read(ret, guest->os.space, &guest->shapes.mm, mm, err);
 }
 
 /** A list of tasks that is being made. */
 struct task_listing {
-	struct linux_os *guest;
-	unsigned detail;
-	struct list *list;
+	struct listing listing;
+	struct task_recorder recorder;
 };
 
 static enum mvmi_status
 list_one(const struct object *task, void *arg, struct mvmi_error *err)
 {
-	const struct task_listing *l = arg;
-	struct mvmi_task *record = list_add(l->list, sizeof(*record));
+	struct task_listing *l = arg;
+	struct mvmi_task *record = list_add(&l->listing.list, sizeof(*record));
 
 	if (!record)
 		return fail(err, MVMI_ERR_LIMIT, "the list is full");
-	return task_record(l->guest, task, l->detail, l->list, record, err);
+	return task_record(&l->recorder, task, record, err);
 }
 
 /** Add the task that each CPU runs when there is nothing to do. */
 static enum mvmi_status
 list_idle(struct task_listing *l, struct mvmi_error *err)
 {
-	struct linux_os *guest = l->guest;
+	struct linux_os *guest = l->listing.guest;
 	struct mvmi_field idle = { 0 };
 	mvmi_gva runqueues = { 0 };
 	struct object task;
@@ -277,62 +246,66 @@ list_idle(struct task_listing *l, struct mvmi_error *err)
 }
 
 static enum mvmi_status
-list_once(struct task_listing *l, struct mvmi_error *err)
+list_all(struct listing *listing, struct mvmi_error *err)
 {
+	struct task_listing *l =
+		container_of(listing, struct task_listing, listing);
+	unsigned detail = l->recorder.detail;
 	enum mvmi_status status = MVMI_OK;
 
-	if (l->detail & MVMI_TASK_IDLE_TASKS)
+	l->recorder.parent = 0;
+	l->recorder.session = 0;
+	if (detail & MVMI_TASK_IDLE_TASKS)
 		status = list_idle(l, err);
 	if (status == MVMI_OK)
-		status = tasks_walk(l->guest, l->detail & MVMI_TASK_THREADS,
+		status = tasks_walk(listing->guest, detail & MVMI_TASK_THREADS,
 				    list_one, l, err);
 	return status;
+}
+
+static void task_listing_init(struct task_listing *l, struct mvmi_os *os,
+			      uint64_t id, unsigned detail)
+{
+	*l = (struct task_listing){
+		.listing = { .guest = linux_of(os), .pid = id },
+		.recorder = { .guest = linux_of(os),
+			      .list = &l->listing.list,
+			      .detail = detail },
+	};
 }
 
 enum mvmi_status
 linux_list_tasks(struct mvmi_os *os, unsigned detail,
 		 const struct mvmi_task_list **ret, struct mvmi_error *err)
 {
-	struct list list = { .chunks = NULL };
-	struct task_listing l = { linux_of(os), detail, &list };
-	struct mvmi_error why = { .status = MVMI_OK };
-	enum mvmi_status status = MVMI_OK;
+	struct task_listing l;
 
-	for (unsigned n = 0; n < LINUX_TRIES; n++) {
-		list_restart(&list);
-		status = list_once(&l, &why);
-		if (!tasks_torn(status) || !linux_is_running(l.guest))
-			break;
-	}
-	/* What was seen of a guest that changes faster than we read. */
-	if (tasks_torn(status) && list.failed == MVMI_OK && list.count &&
-	    linux_is_running(l.guest)) {
-		list_doubt(&list, "the list ends early: %s", why.msg);
-		status = MVMI_OK;
-	}
-	if (status != MVMI_OK && list.failed == MVMI_OK) {
-		list_fini(&list);
-		if (err)
-			*err = why;
+	task_listing_init(&l, os, 0, detail);
+	return listing_make(&l.listing, list_all, sizeof(**ret),
+			    (const void **)ret, err);
+}
+
+static enum mvmi_status
+list_found(struct listing *listing, struct mvmi_error *err)
+{
+	struct task_listing *l =
+		container_of(listing, struct task_listing, listing);
+	struct object task;
+	enum mvmi_status status =
+		task_find(listing->guest, listing->pid, &task, err);
+
+	if (status != MVMI_OK)
 		return status;
-	}
-	return list_finish(&list, sizeof(**ret), (const void **)ret, err);
+	return list_one(&task, l, err);
 }
 
 enum mvmi_status
 linux_find_task(struct mvmi_os *os, uint64_t id, unsigned detail,
 		const struct mvmi_task_list **ret, struct mvmi_error *err)
 {
-	struct list list = { .chunks = NULL };
-	struct task_listing l = { linux_of(os), detail, &list };
-	struct object task;
-	enum mvmi_status status = task_find(l.guest, id, &task, err);
+	struct task_listing l;
 
-	if (status == MVMI_OK)
-		status = list_one(&task, &l, err);
-	if (status != MVMI_OK && list.failed == MVMI_OK) {
-		list_fini(&list);
-		return status;
-	}
-	return list_finish(&list, sizeof(**ret), (const void **)ret, err);
+	task_listing_init(&l, os, id, detail);
+	return listing_make(&l.listing, list_found, sizeof(**ret),
+			    (const void **)ret, err);
 }

@@ -45,7 +45,8 @@ enum {
 	TASK_FILES,
 	TASK_FS,
 	TASK_THREAD_PID,
-	TASK_SESSION, /**< before 4.19 */
+	TASK_PID_LINKS, /**< on the list of those that have its id */
+	TASK_SESSION,	/**< before 4.19 */
 	TASK_FIELDS,
 };
 
@@ -130,18 +131,28 @@ enum mvmi_status task_find(struct linux_os *guest, uint64_t id,
 enum mvmi_status task_find_mm(struct linux_os *guest, uint64_t id,
 			      struct object *ret, struct mvmi_error *err);
 
+/** How to describe tasks, one after the other. */
+struct task_recorder {
+	struct linux_os *guest;
+	struct list *list; /**< where strings go */
+	unsigned detail;   /**< enum mvmi_task_detail bits */
+	/* What is remembered: many tasks have one parent and one session. */
+	uint64_t parent;
+	uint64_t parent_id;
+	uint64_t session;
+	uint64_t session_id;
+};
+
 /**
  * Describe a task.
  *
  * What hangs on it and can't be read makes a doubt of the list, not a failure:
  * the task itself is there.
  *
- * @param detail  enum mvmi_task_detail bits.
- * @param list    Where strings go.
- * @param ret     Zeroed.
+ * @param ret  Zeroed.
  */
 enum mvmi_status
-task_record(struct linux_os *guest, const struct object *task, unsigned detail,
-	    struct list *list, struct mvmi_task *ret, struct mvmi_error *err);
+task_record(struct task_recorder *recorder, const struct object *task,
+	    struct mvmi_task *ret, struct mvmi_error *err);
 
 #endif /* MICROVMI_OS_LINUX_TASKS_H */
