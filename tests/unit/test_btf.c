@@ -431,8 +431,8 @@ static void a_name_without_end_is_a_limit(void)
 	mvmi_types_destroy(types);
 
 	types = NULL;
-	memset(b.raw + b.len - 1, 'x', 2 * BTF_NAME_MAX);
-	src.len += 2 * BTF_NAME_MAX;
+	memset(b.raw + b.len - 1, 'x', (size_t)2 * BTF_NAME_MAX);
+	src.len += (size_t)2 * BTF_NAME_MAX;
 	b.raw[src.len - 1] = '\0';
 	put(b.raw + 20, (uint32_t)sizeof(STRINGS) + 3 * BTF_NAME_MAX - 5);
 	CHECK(btf_parse(src, &types, NULL) == MVMI_ERR_LIMIT && !types);
