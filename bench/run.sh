@@ -54,6 +54,12 @@ echo '| what | ours | direct | direct / ours | wanted |'
 echo '|---|---|---|---|---|'
 "$build/bench/bench_library"
 "$build/bench/bench_symbols"
+btf=/sys/kernel/btf/vmlinux
+if [ -r "$btf" ]; then
+	"$build/bench/bench_types" "$btf"
+else
+	echo 'bench: no BTF of this kernel: nothing said of types' >&2
+fi
 if [ -n "$target" ] || start_qemu; then
 	"$build/bench/bench_target" "$target"
 else
