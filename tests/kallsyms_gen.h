@@ -276,7 +276,7 @@ static void gen_put_offsets(struct gen *g)
 }
 
 /** Make the image of count symbols: at most GEN_MAX_SYMBOLS. */
-static void
+static inline void
 gen_make(struct gen *g, const struct gen_layout *layout, size_t count)
 {
 	memset(g, 0, sizeof(*g));
