@@ -4,7 +4,6 @@
  * kernel's own, is not seen.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -15,6 +14,7 @@
 #include "os/linux/path.h"
 #include "os/linux/tasks.h"
 #include "os/linux/text.h"
+#include "os/set.h"
 
 /** S_IFSOCK of S_IFMT. */
 #define MODE_TYPE   0170000u
@@ -119,9 +119,7 @@ static const struct shape_spec netlink_spec = { "netlink_sock", netlink_paths,
 struct socket_walk {
 	struct listing listing;
 	uint64_t pid;	 /**< whose descriptors are looked at */
-	uint64_t *seen;	 /**< owned; hash table of struct sock, 0: free */
-	size_t capacity; /**< power of two, or 0 */
-	size_t count;
+	struct set seen; /**< of struct sock */
 };
 
 static const char *family_name(uint64_t family)
@@ -184,54 +182,6 @@ static enum mvmi_status prepare(struct linux_os *guest, struct mvmi_error *err)
 		status = shape_resolve(&guest->shapes.proto, &proto_spec, types,
 				       err);
 	return status;
-}
-
-static size_t slot_of(const uint64_t *slots, size_t capacity, uint64_t sock)
-{
-	/* Where the table lies is nothing that a guest could guess. */
-	uint64_t hash =
-		(sock ^ (uintptr_t)slots) * UINT64_C(0x9e3779b97f4a7c15);
-	size_t i = (size_t)(hash >> 32) & (capacity - 1);
-
-	while (slots[i] && slots[i] != sock)
-		i = (i + 1) & (capacity - 1);
-	return i;
-}
-
-static enum mvmi_status grow_seen(struct socket_walk *w, struct mvmi_error *err)
-{
-	size_t capacity = w->capacity ? w->capacity * 2 : 256;
-	uint64_t *slots = calloc(capacity, sizeof(*slots));
-
-	if (!slots)
-		return fail(err, MVMI_ERR_NOMEM, "no memory for sockets");
-	for (size_t i = 0; i < w->capacity; i++)
-		if (w->seen[i])
-			slots[slot_of(slots, capacity, w->seen[i])] =
-				w->seen[i];
-	free(w->seen);
-	w->seen = slots;
-	w->capacity = capacity;
-	return MVMI_OK;
-}
-
-/** Remember a socket. @param ret  Whether it is new. */
-static enum mvmi_status
-see(struct socket_walk *w, uint64_t sock, bool *ret, struct mvmi_error *err)
-{
-	size_t i;
-
-	if (w->count >= w->capacity / 2) {
-		enum mvmi_status status = grow_seen(w, err);
-
-		if (status != MVMI_OK)
-			return status;
-	}
-	i = slot_of(w->seen, w->capacity, sock);
-	*ret = w->seen[i] == 0;
-	w->count += *ret;
-	w->seen[i] = sock;
-	return MVMI_OK;
 }
 
 /** Tell an end of an internet socket; one with neither address nor port: "". */
@@ -420,7 +370,7 @@ add_socket(struct socket_walk *w, const struct files_entry *entry,
 	struct mvmi_error why;
 	struct object sock;
 	bool is_new;
-	enum mvmi_status status = see(w, at.val, &is_new, err);
+	enum mvmi_status status = set_add(&w->seen, at.val, &is_new, err);
 
 	if (status != MVMI_OK || !is_new)
 		return status;
@@ -503,9 +453,7 @@ static enum mvmi_status list_once(struct listing *l, struct mvmi_error *err)
 	struct object task;
 	enum mvmi_status status = prepare(l->guest, err);
 
-	free(w->seen);
-	w->seen = NULL;
-	w->capacity = w->count = 0;
+	set_fini(&w->seen);
 	if (status != MVMI_OK)
 		return status;
 	if (l->pid == MVMI_OS_ALL)
@@ -526,6 +474,6 @@ linux_list_sockets(struct mvmi_os *os, uint64_t pid,
 	enum mvmi_status status = listing_make(
 		&w.listing, list_once, sizeof(**ret), (const void **)ret, err);
 
-	free(w.seen);
+	set_fini(&w.seen);
 	return status;
 }
