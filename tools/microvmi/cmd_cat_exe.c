@@ -114,6 +114,7 @@ const struct command cmd_cat_exe = {
 	.operands = "TARGET --pid N [-o FILE]",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "get the executable of a process back from memory",
 	.details =
 		"Writes the file that the process runs, from the guest's page "

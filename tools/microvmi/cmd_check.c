@@ -87,6 +87,7 @@ const struct command cmd_check = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "compare views that a rootkit would have to change together",
 	.details =
 		"Compares the task list with the pid table and with what runs "

@@ -174,6 +174,7 @@ const struct command cmd_dmesg = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "print the log of the guest's kernel",
 	.details = "Prints what dmesg prints in the guest, also where that may "
 		   "not be asked any more:\nafter a panic, or from a dump. "

@@ -143,6 +143,7 @@ const struct command cmd_files = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list open files, of one process or of all",
 	.details = "Lists file descriptors as /proc/N/fd has them: what is "
 		   "open, how, and at which\noffset. The VM is held until all "

@@ -78,6 +78,7 @@ const struct command cmd_images = {
 	.operands = "TARGET --pid N",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list the executable and libraries of a process",
 	.details = "Lists every image that is mapped into the process, with "
 		   "the build id that\nfinds its debug information. `microvmi "

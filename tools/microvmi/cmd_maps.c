@@ -110,6 +110,7 @@ const struct command cmd_maps = {
 	.operands = "TARGET --pid N",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list the memory areas of a process",
 	.details = "Prints what /proc/N/maps shows in the guest: addresses, "
 		   "rights, offset into the\nfile, its device and inode, and "

@@ -84,6 +84,7 @@ const struct command cmd_modules = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list the modules that the guest's kernel loaded",
 	.details = "Lists what lsmod lists, in the same order, with where the "
 		   "code of each is. SIZE\nis in bytes, all parts together.\n",

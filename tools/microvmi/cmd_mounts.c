@@ -97,6 +97,7 @@ const struct command cmd_mounts = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list mounted file systems, as a process sees them",
 	.details = "Lists the mounts of the initial mount namespace, or with "
 		   "--pid those of the\nnamespace that a process lives in, as "

@@ -353,6 +353,7 @@ const struct command cmd_ps = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list the guest's processes",
 	.details = "Lists processes as the guest's kernel has them, kernel "
 		   "threads in brackets. S is the\nstate as ps(1) writes it, "

@@ -145,6 +145,7 @@ const struct command cmd_sockets = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list open sockets with addresses and states",
 	.details = "Lists the sockets that processes have open, of one or of "
 		   "all, as ss -a -p does in\nthe guest. PROTOCOL is the "

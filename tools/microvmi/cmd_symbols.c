@@ -359,6 +359,7 @@ const struct command cmd_symbols = {
 	.operands = "TARGET [NAME|ADDR]...",
 	.operands_min = 1,
 	.operands_max = INT_MAX,
+	.about_guest = true,
 	.summary = "look up or list the symbols of kernel, modules, processes",
 	.details =
 		"Prints each symbol of that NAME, or the one that covers ADDR. "

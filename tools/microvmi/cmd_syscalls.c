@@ -75,6 +75,7 @@ const struct command cmd_syscalls = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "list the guest's system call table",
 	.details = "Lists the handler of each system call. One that is not in "
 		   "the kernel's own code\nis marked: modules that hook calls "

@@ -401,6 +401,7 @@ const struct command cmd_top = {
 	.operands = "TARGET",
 	.operands_min = 1,
 	.operands_max = 1,
+	.about_guest = true,
 	.summary = "watch what the guest's CPUs are busy with",
 	.details =
 		"Looks at the vCPUs 20 times for each screen, and says how "

@@ -406,6 +406,7 @@ const struct command cmd_types = {
 	.operands = "TARGET [TYPE[.MEMBER]]...",
 	.operands_min = 1,
 	.operands_max = INT_MAX,
+	.about_guest = true,
 	.summary = "print structs of the guest's kernel, with offsets",
 	.details =
 		"Prints a type as C, with the offset and the size of each "

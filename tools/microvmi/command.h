@@ -4,6 +4,7 @@
 #define MICROVMI_TOOL_COMMAND_H
 
 #include <popt.h>
+#include <stdbool.h>
 
 /** val of an option that option_seen() is to be told of. */
 #define COMMAND_OPTION_SEEN 1
@@ -13,6 +14,7 @@ struct command {
 	const char *operands; /**< as usage shows them, e.g. "TARGET ADDR" */
 	int operands_min;
 	int operands_max;
+	bool about_guest;     /**< it looks into the guest, not at the VM */
 	const char *summary;  /**< one line, for `microvmi help` */
 	const char *details;  /**< paragraphs, for `--help` */
 	const char *examples; /**< lines, for `--help` */

@@ -50,6 +50,15 @@ static const char exit_codes[] =
 	"  7    `check` found something\n"
 	"  130  interrupted\n";
 
+static void print_commands(bool about_guest)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		if (commands[i]->about_guest == about_guest)
+			(void)printf("  %-11s  %s\n", commands[i]->name,
+				     commands[i]->summary);
+	}
+}
+
 static int print_overview(void)
 {
 	(void)printf("Usage: microvmi COMMAND TARGET [ARGUMENT...]\n"
@@ -57,10 +66,12 @@ static int print_overview(void)
 		     "Look into a virtual machine that was started with no "
 		     "preparation, or a dump of one.\n"
 		     "\n"
-		     "Commands:\n");
-	for (size_t i = 0; commands[i]; i++)
-		(void)printf("  %-11s  %s\n", commands[i]->name,
-			     commands[i]->summary);
+		     "Commands about the VM:\n");
+	print_commands(false);
+	(void)printf("\n"
+		     "Commands about its guest, a Linux, found by its memory "
+		     "alone:\n");
+	print_commands(true);
 	(void)printf(
 		"\n"
 		"Targets:\n"
@@ -74,6 +85,7 @@ static int print_overview(void)
 		"  microvmi list\n"
 		"  microvmi regs /run/vm.qmp\n"
 		"  microvmi dump /run/vm.qmp -o mem.elf\n"
+		"  microvmi ps mem.elf --tree\n"
 		"\n"
 		"`microvmi COMMAND --help` says more about each; "
 		"microvmi(1) has it all.\n",

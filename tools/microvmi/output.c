@@ -54,7 +54,7 @@ void output_quoted(const char *s)
 
 		if (*s == '"' || *s == '\\')
 			(void)printf("\\%c", *s);
-		else if (!len || code < ' ' || code == 0x7f)
+		else if (!len || !utf8_is_printable(code))
 			(void)printf("\\u%04" PRIx32, code);
 		else
 			(void)fwrite(s, 1, len, stdout);
@@ -93,6 +93,31 @@ int output_finish(void)
 	return EXIT_OK;
 }
 
+/**
+ * Print JSON, with escapes for what no terminal should see: jansson's only are
+ * for all of Unicode, or for what JSON itself demands. Such a character can
+ * only be in a string.
+ */
+static void print_escaped(const char *text)
+{
+	const char *plain = text;
+
+	while (*text) {
+		uint32_t code = 0;
+		size_t len = utf8_char(text, &code);
+
+		if (code == '\n' || utf8_is_printable(code)) {
+			text += len ? len : 1;
+			continue;
+		}
+		(void)fwrite(plain, 1, (size_t)(text - plain), stdout);
+		(void)printf("\\u%04" PRIx32, code);
+		text += len ? len : 1;
+		plain = text;
+	}
+	(void)puts(plain);
+}
+
 int output_json(json_t *document)
 {
 	char *text = json_dumps(document, JSON_INDENT(2));
@@ -100,7 +125,7 @@ int output_json(json_t *document)
 	json_decref(document);
 	if (!text)
 		diag_no_memory();
-	(void)puts(text);
+	print_escaped(text);
 	free(text);
 	return output_finish();
 }
