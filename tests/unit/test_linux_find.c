@@ -164,6 +164,19 @@ static void root_at_an_odd_page_is_no_user_half(void)
 	CHECK(!info.page_table_isolation);
 }
 
+static void encryption_bit_is_dropped_from_root_and_entries(void)
+{
+	const uint64_t bit = UINT64_C(1) << 47;
+
+	make_guest(false, false);
+	ramvm.regs.x86.cr3 = ROOT | bit;
+	for (uint64_t at = ROOT; at < LGEN_GPA + LGEN_BANNER; at += 8) {
+		if (guest.ram[at] & 1)
+			guest.ram[at + 5] |= 0x80;
+	}
+	CHECK(found("registers", "VMCOREINFO"));
+}
+
 static void vmcoreinfo_leads_to_the_kernel(void)
 {
 	make_guest(false, false);
@@ -451,6 +464,84 @@ static void vcpu_that_is_no_cpu_of_the_guests_is_doubted(void)
 	mvmi_vm_close(vm);
 }
 
+static char file_path[64];
+
+/** Write what a kernel of this guest would have as its System.map. */
+static void write_system_map(uint64_t slide)
+{
+	FILE *f;
+
+	(void)snprintf(file_path, sizeof(file_path),
+		       "/tmp/microvmi-test-%ld.map", (long)getpid());
+	f = fopen(file_path, "w");
+	CHECK(f);
+	for (size_t i = 0; i < guest.kallsyms.count; i++)
+		(void)fprintf(
+			f, "%016llx %c %s\n",
+			(unsigned long long)(guest.kallsyms.symbols[i].addr -
+					     slide),
+			guest.kallsyms.symbols[i].type,
+			guest.kallsyms.symbols[i].name);
+	CHECK(fclose(f) == 0);
+}
+
+static void symbols_file_serves_a_kernel_without_kallsyms(void)
+{
+	struct mvmi_os_options options = { .size = sizeof(options),
+					   .symbols_file = file_path };
+	struct mvmi_os_info info;
+
+	make_guest(false, false);
+	wipe_kallsyms();
+	write_system_map(LGEN_SLIDE);
+	CHECK(open_with(&options, &info) == MVMI_OK);
+	CHECK(info.symbol_count == guest.kallsyms.count);
+	CHECK(info.cpus == 2);
+	/* Of another kernel, where things are elsewhere. */
+	guest.kallsyms.symbols[LGEN_COUNT + 1].addr += 0x1000;
+	write_system_map(LGEN_SLIDE);
+	CHECK(open_with(&options, &info) == MVMI_ERR_CORRUPT);
+	CHECK(says(file_path));
+	CHECK(unlink(file_path) == 0);
+}
+
+static void types_file_is_checked_against_the_guest(void)
+{
+	struct mvmi_os_options options = { .size = sizeof(options),
+					   .types_file = file_path };
+	struct mvmi_os_info info;
+	FILE *f;
+
+	make_guest(false, false);
+	(void)snprintf(file_path, sizeof(file_path),
+		       "/tmp/microvmi-test-%ld.btf", (long)getpid());
+	f = fopen(file_path, "wb");
+	CHECK(f);
+	CHECK(fwrite(guest.ram + LGEN_GPA + LGEN_BTF, guest.btf_len, 1, f) ==
+	      1);
+	CHECK(fclose(f) == 0);
+	CHECK(open_with(&options, &info) == MVMI_OK);
+	guest.ram[LGEN_GPA + LGEN_TASK + LGEN_TASK_COMM] = 'X';
+	CHECK(open_with(&options, &info) == MVMI_ERR_CORRUPT);
+	CHECK(says(file_path));
+	CHECK(unlink(file_path) == 0);
+	CHECK(open_with(&options, &info) == MVMI_ERR_SYSTEM);
+}
+
+static void copies_of_a_kernel_that_are_none_end_the_search(void)
+{
+	struct mvmi_os_info info;
+
+	/* Each page of VMCOREINFO leads to the same image without names. */
+	make_guest(false, false);
+	forget_registers();
+	memset(guest.ram + LGEN_RODATA_GPA, 0, GEN_MAX_IMAGE);
+	for (uint64_t gpa = 0x30000; gpa < LGEN_GPA; gpa += 4096)
+		memcpy(guest.ram + gpa, guest.ram + LGEN_VMCOREINFO, 4096);
+	CHECK(open_guest(&info) != MVMI_OK);
+	CHECK(err.msg[0]);
+}
+
 static char profiles[64];
 
 static void remove_profiles(void)
@@ -487,8 +578,9 @@ static void profile_is_used_where_the_bytes_are_the_same(void)
 TESTS(T(registers_lead_to_the_kernel), T(five_levels_are_told_by_cr4),
       T(bits_of_cr3_that_are_no_address_are_dropped),
       T(user_half_of_a_pair_leads_to_the_kernels_half),
-      T(root_at_an_odd_page_is_no_user_half), T(vmcoreinfo_leads_to_the_kernel),
-      T(token_table_leads_to_the_kernel),
+      T(root_at_an_odd_page_is_no_user_half),
+      T(encryption_bit_is_dropped_from_root_and_entries),
+      T(vmcoreinfo_leads_to_the_kernel), T(token_table_leads_to_the_kernel),
       T(kernel_without_kallsyms_is_found_by_its_types),
       T(of_five_levels_the_false_root_of_four_is_not_taken),
       T(real_mode_is_looked_past), T(no_linux_says_what_was_looked_for),
@@ -505,4 +597,7 @@ TESTS(T(registers_lead_to_the_kernel), T(five_levels_are_told_by_cr4),
       T(user_mode_can_not_feign_another_cpu_by_gs),
       T(current_task_is_found_by_the_task_state_segment),
       T(vcpu_that_is_no_cpu_of_the_guests_is_doubted),
+      T(symbols_file_serves_a_kernel_without_kallsyms),
+      T(types_file_is_checked_against_the_guest),
+      T(copies_of_a_kernel_that_are_none_end_the_search),
       T(profile_is_used_where_the_bytes_are_the_same))

@@ -11,6 +11,40 @@
 #define SLOT_COUNT ((size_t)(KERNEL_MAP_LEN / KERNEL_SLOT_LEN))
 /** Bit of CR3 that tells the user half of a pair from the kernel's. */
 #define PTI_USER_PGD (UINT64_C(1) << 12)
+/** Bits of CR3 that are an address. */
+#define ROOT_FRAME UINT64_C(0x000ffffffffff000)
+
+/** Bits of an address that no host has RAM at, but may mean encryption. */
+#define ENCRYPTION_BIT_MIN 32
+#define ENCRYPTION_BIT_MAX 51
+
+static bool is_readable(struct mvmi_vm *vm, uint64_t gpa)
+{
+	uint8_t entry[8];
+
+	return mvmi_mem_read(vm, mvmi_gpa_at(gpa),
+			     (struct mvmi_span){ entry, sizeof(entry) },
+			     NULL) == MVMI_OK;
+}
+
+/**
+ * The C-bit of SME (APM 2 7.10): a bit of CR3 without which it points to RAM,
+ * and with which it does not. 0: there is none.
+ */
+static uint64_t find_encryption_bit(struct mvmi_vm *vm, uint64_t root)
+{
+	uint64_t frame = root & ROOT_FRAME;
+
+	if (is_readable(vm, frame))
+		return 0;
+	for (unsigned i = ENCRYPTION_BIT_MAX; i >= ENCRYPTION_BIT_MIN; i--) {
+		uint64_t bit = UINT64_C(1) << i;
+
+		if ((frame & bit) && is_readable(vm, frame & ~bit))
+			return bit;
+	}
+	return 0;
+}
 
 enum mvmi_status
 anchor_candidates(struct mvmi_vm *vm, unsigned vcpu,
@@ -31,6 +65,8 @@ anchor_candidates(struct mvmi_vm *vm, unsigned vcpu,
 		return fail(err, MVMI_ERR_UNSUPPORTED,
 			    "vCPU %u is not in long mode (paging: %s)", vcpu,
 			    mvmi_paging_name(params.paging));
+	params.ignored_bits = find_encryption_bit(vm, params.root);
+	params.root &= ~params.ignored_bits;
 	/*
 	 * Without PTI the bit is an ordinary one of the address; then the other
 	 * page holds no page tables, or another process's, which map the

@@ -83,10 +83,11 @@ try_types(struct bare *bare, uint64_t gpa, uint64_t len, struct mvmi_error *err)
 	struct mvmi_types *types = NULL;
 	struct shape task = { .spec = NULL };
 	struct ram_copy copy;
-	enum mvmi_status status =
-		ram_copy(bare->search->guest->os.vm, mvmi_gpa_at(gpa),
-			 (size_t)len, &copy, err);
+	enum mvmi_status status = search_spend(bare->search, len, err);
 
+	if (status == MVMI_OK)
+		status = ram_copy(bare->search->guest->os.vm, mvmi_gpa_at(gpa),
+				  (size_t)len, &copy, err);
 	if (status == MVMI_OK)
 		status = btf_adopt(copy.bytes, &types, err);
 	if (status == MVMI_OK)
@@ -353,8 +354,18 @@ make_symbols(const struct bare *bare, const struct anchor *anchor,
 /** Look for types and for init_task. */
 static enum mvmi_status look(struct bare *bare, struct mvmi_error *err)
 {
-	enum mvmi_status status = find_types(bare, err);
+	const char *path = bare->search->options->types_file;
+	enum mvmi_status status;
 
+	if (path) {
+		status = mvmi_types_load(path, &bare->types, err);
+		if (status == MVMI_OK)
+			status = shape_resolve(&bare->task, &init_spec,
+					       bare->types, err);
+		status = fail_context(err, status, "%s", path);
+	} else {
+		status = find_types(bare, err);
+	}
 	if (status == MVMI_OK)
 		status = find_init_task(bare, err);
 	return status;

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/util.h"
@@ -13,11 +14,14 @@
 #include "os/linux/cache.h"
 #include "os/linux/search.h"
 #include "symbols/kallsyms.h"
+#include "symbols/table.h"
 
 /** vCPUs that are asked: one that runs the kernel's tables is enough. */
 #define VCPUS_MAX 64U
 /** Token tables that are tried, of those in one image. */
 #define TOKENS_TRIES 16
+
+#define SYMBOLS_FILE "symbols file"
 
 enum mvmi_status
 search_aside(struct search *search, enum mvmi_status status,
@@ -47,6 +51,17 @@ search_aside(struct search *search, enum mvmi_status status,
 	case MVMI_ERR_DENIED:
 		break;
 	}
+	return MVMI_OK;
+}
+
+enum mvmi_status
+search_spend(struct search *search, uint64_t len, struct mvmi_error *err)
+{
+	if (len > SEARCH_COPIES_MAX - search->copied)
+		return fail(err, MVMI_ERR_LIMIT,
+			    "the guest has so much that looks like a kernel, "
+			    "and is none, that the search was given up");
+	search->copied += len;
 	return MVMI_OK;
 }
 
@@ -85,8 +100,7 @@ parse_symbols(const struct search *search, const struct ram_copy *copy,
 
 /** Find kallsyms in the kernel's read-only data, or else in all of it. */
 static enum mvmi_status
-read_symbols(const struct search *search, struct found *found,
-	     struct mvmi_error *err)
+read_symbols(struct search *search, struct found *found, struct mvmi_error *err)
 {
 	const struct anchor *anchor = &found->anchor;
 	const struct {
@@ -102,6 +116,9 @@ read_symbols(const struct search *search, struct found *found,
 
 		if (parts[i].len == 0)
 			continue;
+		status = search_spend(search, parts[i].len, err);
+		if (status != MVMI_OK)
+			break;
 		status = ram_copy(search->guest->os.vm,
 				  mvmi_gpa_at(anchor->gpa.val + parts[i].off),
 				  (size_t)parts[i].len, &copy, err);
@@ -113,19 +130,44 @@ read_symbols(const struct search *search, struct found *found,
 	return status;
 }
 
+/** Symbols of a file, for a kernel that is where its page tables say. */
+static enum mvmi_status
+load_symbols(const struct search *search, struct found *found,
+	     struct mvmi_error *err)
+{
+	const char *path = search->options->symbols_file;
+	struct mvmi_symbol text;
+	enum mvmi_status status =
+		mvmi_symbols_load(path, 0, &found->symbols, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (!mvmi_symbols_find(found->symbols, "_text", &text))
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "the symbols of %s are no kernel's: they lack "
+			    "_text",
+			    path);
+	symbols_rebase(found->symbols, found->anchor.base.val - text.addr);
+	found->checked_by = SYMBOLS_FILE;
+	return MVMI_OK;
+}
+
 /** Where symbols and types come from, once the kernel's place is known. */
 static enum mvmi_status
 learn(struct search *search, struct found *found, struct mvmi_error *err)
 {
-	const char *dir = search->options->profile_dir;
+	const struct mvmi_os_options *options = search->options;
 	enum mvmi_status status;
 
-	if (dir && cache_load(search->guest->os.vm, dir, found))
+	if (options->profile_dir && !options->types_file &&
+	    cache_load(search->guest->os.vm, options->profile_dir, found))
 		return MVMI_OK;
 	status = read_symbols(search, found, err);
-	if (status == MVMI_ERR_UNSUPPORTED)
-		status = bare_symbols(search, found, err);
-	return status;
+	if (status != MVMI_ERR_UNSUPPORTED)
+		return status;
+	if (options->symbols_file)
+		return load_symbols(search, found, err);
+	return bare_symbols(search, found, err);
 }
 
 enum mvmi_status
@@ -141,6 +183,9 @@ search_root(struct search *search, const struct mvmi_space_params *params,
 	if (status == MVMI_OK)
 		status = kernel_take(search->guest, search->options, &found,
 				     err);
+	if (status != MVMI_OK && strcmp(found.checked_by, SYMBOLS_FILE) == 0)
+		status = fail_context(err, status, "%s",
+				      search->options->symbols_file);
 	search->done = status == MVMI_OK;
 	mvmi_symbols_destroy(found.symbols);
 	mvmi_types_destroy(found.types);

@@ -231,9 +231,57 @@ read_types(struct linux_os *guest, struct mvmi_error *err)
 	return fail_context(err, status, "the kernel's BTF");
 }
 
+/** By the types, init_task must have the name that every one has. */
+static enum mvmi_status
+check_types(const struct linux_os *guest, struct mvmi_error *err)
+{
+	static const char name[] = "swapper";
+	char comm[sizeof(name) - 1];
+	struct mvmi_field field;
+	enum mvmi_status status;
+	mvmi_gva init_task;
+
+	if (!guest->os.types ||
+	    linux_symbol(guest, "init_task", &init_task, NULL) != MVMI_OK)
+		return MVMI_OK;
+	status = mvmi_types_field(guest->os.types, "struct task_struct", "comm",
+				  &field, err);
+	if (status == MVMI_OK)
+		status = mvmi_space_read(
+			guest->os.space,
+			mvmi_gva_at(init_task.val + field.offset),
+			(struct mvmi_span){ (uint8_t *)comm, sizeof(comm) },
+			err);
+	if (status == MVMI_OK && memcmp(comm, name, sizeof(comm)) != 0)
+		status = fail(err, MVMI_ERR_CORRUPT,
+			      "the types are not this kernel's: where they put "
+			      "the name of init_task there is none");
+	return status;
+}
+
+/** Types of a file, where one is given, go before the guest's own. */
+static enum mvmi_status
+find_types(struct linux_os *guest, const struct mvmi_os_options *options,
+	   struct mvmi_error *err)
+{
+	enum mvmi_status status = MVMI_OK;
+
+	if (options->types_file)
+		status = mvmi_types_load(options->types_file, &guest->os.types,
+					 err);
+	else if (!guest->os.types)
+		status = read_types(guest, err);
+	if (status == MVMI_OK)
+		status = check_types(guest, err);
+	return options->types_file
+		       ? fail_context(err, status, "%s", options->types_file)
+		       : status;
+}
+
 /** Fill in what follows from place and symbols. */
 static enum mvmi_status
-fill(struct linux_os *guest, const struct found *found, struct mvmi_error *err)
+fill(struct linux_os *guest, const struct mvmi_os_options *options,
+     const struct found *found, struct mvmi_error *err)
 {
 	struct linux_kernel *kernel = &guest->kernel;
 	enum mvmi_status status;
@@ -258,8 +306,8 @@ fill(struct linux_os *guest, const struct found *found, struct mvmi_error *err)
 		return status;
 	read_build_id(guest);
 	status = check_vmcoreinfo(guest, err);
-	if (status == MVMI_OK && !guest->os.types)
-		status = read_types(guest, err);
+	if (status == MVMI_OK)
+		status = find_types(guest, options, err);
 	if (status == MVMI_OK)
 		status = kernel_read_layout(guest, err);
 	return status;
@@ -275,7 +323,7 @@ kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
 		return status;
 	guest->os.symbols = found->symbols;
 	guest->os.types = found->types;
-	status = fill(guest, found, err);
+	status = fill(guest, options, found, err);
 	if (status != MVMI_OK) {
 		mvmi_space_destroy(guest->os.space);
 		if (!found->types)
@@ -289,7 +337,8 @@ kernel_take(struct linux_os *guest, const struct mvmi_os_options *options,
 	}
 	found->symbols = NULL;
 	found->types = NULL;
-	if (options->profile_dir && !guest->kernel.from_profile)
+	if (options->profile_dir && !options->types_file &&
+	    !guest->kernel.from_profile)
 		cache_store(guest, options->profile_dir, found);
 	return MVMI_OK;
 }

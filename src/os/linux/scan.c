@@ -142,9 +142,11 @@ try_tokens(struct search *search, const struct ram_walk *walk, uint64_t gpa,
 	struct kallsyms_layout layout;
 	struct ram_copy copy;
 	enum mvmi_status status =
-		ram_around(walk, mvmi_gpa_at(gpa), AROUND_BEFORE, AROUND_AFTER,
-			   &copy, &why);
+		search_spend(search, AROUND_BEFORE + AROUND_AFTER, &why);
 
+	if (status == MVMI_OK)
+		status = ram_around(walk, mvmi_gpa_at(gpa), AROUND_BEFORE,
+				    AROUND_AFTER, &copy, &why);
 	if (status == MVMI_OK) {
 		struct kallsyms_image image = {
 			{ copy.bytes.ptr, copy.bytes.len },

@@ -15,11 +15,18 @@
 #define search_heads mvmi__search_heads
 #define search_ram   mvmi__search_ram
 
+/**
+ * Bytes that candidates may make us copy, all together: each is the guest's
+ * idea, and it may have any number of them.
+ */
+#define SEARCH_COPIES_MAX (UINT64_C(4) << 30)
+
 struct search {
 	struct linux_os *guest;
 	const struct mvmi_os_options *options;
 	bool done;
 	uint64_t scanned; /**< bytes of RAM */
+	uint64_t copied;  /**< bytes of candidates */
 	/** Of what came closest: a kernel, but one that is not believed. */
 	struct mvmi_error closest;
 	/** Why the registers led nowhere. */
@@ -34,6 +41,10 @@ struct search {
 enum mvmi_status
 search_aside(struct search *search, enum mvmi_status status,
 	     const struct mvmi_error *why, struct mvmi_error *err);
+
+/** Account for a copy of a candidate. @retval MVMI_ERR_LIMIT */
+enum mvmi_status
+search_spend(struct search *search, uint64_t len, struct mvmi_error *err);
 
 /**
  * Try the kernel that these page tables map.
