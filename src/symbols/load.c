@@ -13,6 +13,7 @@
 #include "symbols/bzimage.h"
 #include "symbols/dwarf.h"
 #include "symbols/elfsym.h"
+#include "symbols/isf.h"
 #include "symbols/sysmap.h"
 #include "symbols/table.h"
 #include "symbols/unpack.h"
@@ -242,6 +243,12 @@ load_any_symbols(struct load_input *in, uint64_t bias,
 			return status;
 		return sysmap_parse(load_bytes(in), bias, ret, err);
 	}
+	if (isf_is(load_head(in))) {
+		status = load_whole(in, err);
+		if (status != MVMI_OK)
+			return status;
+		return isf_load_symbols(in->all, bias, ret, err);
+	}
 	return fail(err, MVMI_ERR_UNSUPPORTED,
 		    "neither System.map nor ELF nor ISF");
 }
@@ -321,6 +328,12 @@ load_any_types(struct load_input *in, struct mvmi_types **ret,
 		if (status != MVMI_OK)
 			return status;
 		return btf_parse(load_bytes(in), ret, err);
+	}
+	if (isf_is(load_head(in))) {
+		status = load_whole(in, err);
+		if (status != MVMI_OK)
+			return status;
+		return isf_load_types(in->all, ret, err);
 	}
 	return fail(err, MVMI_ERR_UNSUPPORTED,
 		    "neither ELF with BTF or DWARF, nor BTF, nor ISF");
