@@ -5,7 +5,7 @@
 
 A case is a file cases/NAME.expect: lines that begin with "$ " are commands,
 run by sh in a scratch directory that holds the inputs which inputs.py makes;
-$MANUAL is the manual page's file. What follows a command is its output: there
+golden_guest prints a small Linux guest, $MANUAL is the manual page's file. What follows a command is its output: there
 "! " marks a line on stderr, and "= N" the exit code where it is not 0.
 --update writes what came as expected. Prints TAP.
 """
@@ -70,8 +70,9 @@ def main():
         name[:-len('.expect')] for name in os.listdir(folder)
         if name.endswith('.expect'))
     environment = {
-        'PATH': build + os.pathsep + os.path.join(build, 'examples') +
-                os.pathsep + os.environ['PATH'],
+        'PATH': os.pathsep.join([
+            build, os.path.join(build, 'examples'),
+            os.path.join(build, 'tests', 'golden'), os.environ['PATH']]),
         'MANUAL': os.path.join(HERE, '..', '..', 'docs', 'microvmi.1'),
         'LC_ALL': 'C', 'HOME': '/nonexistent',
         'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', ''),

@@ -136,7 +136,9 @@ static json_t *screen_json(const struct screen *screen)
 		output_put(one, "state", json_string(letter));
 		output_put(one, "name", output_text(task->name));
 		output_put(one, "cpu_percent",
-			   json_real(percent(sampling, hits)));
+			   sampling->blind
+				   ? json_null()
+				   : json_real(percent(sampling, hits)));
 		output_append(tasks, one);
 	}
 	output_put(object, "uptime_ns", output_number(screen->os.uptime_ns));
@@ -173,7 +175,7 @@ static size_t print_head(const struct screen *screen)
 	uint64_t seconds = screen->os.uptime_ns / 1000000000;
 
 	output_printable(screen->os.hostname);
-	(void)printf(": ");
+	(void)printf("%s", *screen->os.hostname ? ": " : "");
 	output_printable(screen->os.name);
 	(void)putchar(' ');
 	output_printable(screen->os.release);

@@ -124,6 +124,9 @@ static void print_field(const struct field *field, void *arg)
 		(void)snprintf(line, sizeof(line), "}%s;",
 			       dots ? dots + 5 : "");
 		break;
+	case FIELDS_END:
+		print_hole(field, tabs, "padding");
+		return;
 	case FIELDS_MEMBER:
 		print_hole(field, tabs, "hole");
 		if (field->bit_size)
@@ -217,7 +220,7 @@ static void add_field(const struct field *field, void *arg)
 	struct nesting *nesting = arg;
 	json_t *object;
 
-	if (field->step == FIELDS_LEAVE)
+	if (field->step == FIELDS_LEAVE || field->step == FIELDS_END)
 		return;
 	object = json_object();
 	output_put(object, "name", output_text(field->name));

@@ -62,14 +62,15 @@ static void describe(const struct mvmi_types *types, struct frame *frame,
 		frame->end = member->bit_offset + bits;
 }
 
+/** The end of a frame: what it began with, and what is left at its end. */
 static void
 leave(const struct frame *frame, unsigned depth, fields_fn fn, void *arg)
 {
 	struct field field = frame->field;
 	uint64_t bits = frame->type.size * 8;
 
-	field.step = FIELDS_LEAVE;
-	field.depth = depth;
+	field.step = depth ? FIELDS_LEAVE : FIELDS_END;
+	field.depth = depth ? depth - 1 : 0;
 	field.hole = 0;
 	if (frame->type.kind == MVMI_TYPE_STRUCT && bits > frame->end)
 		field.hole = bits - frame->end;
@@ -94,9 +95,9 @@ bool fields_walk(const struct mvmi_types *types, uint32_t id, fields_fn fn,
 
 		if (!mvmi_types_member(types, frame->type.id, frame->index++,
 				       &member)) {
-			if (depth == 0)
+			leave(frame, depth, fn, arg);
+			if (depth-- == 0)
 				return true;
-			leave(frame, --depth, fn, arg);
 			continue;
 		}
 		if (++count > FIELDS_MAX)

@@ -12,6 +12,7 @@ enum fields_step {
 	FIELDS_MEMBER,
 	FIELDS_ENTER, /**< a member that is an anonymous struct or union */
 	FIELDS_LEAVE, /**< its end */
+	FIELDS_END,   /**< of the outermost; only its hole means something */
 };
 
 struct field {
