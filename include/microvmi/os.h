@@ -481,9 +481,9 @@ struct mvmi_finding {
 struct mvmi_finding_list {
 	const struct mvmi_finding *const *items;
 	size_t count;
+	const char *doubt;
 	const char *const *checks; /**< what was compared, a line each */
 	size_t check_count;
-	const char *doubt;
 };
 
 /**
