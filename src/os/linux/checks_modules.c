@@ -30,9 +30,11 @@ static enum mvmi_status visit_module(struct checking *c, uint64_t at,
 				     const char *what, struct mvmi_error *err)
 {
 	struct object module;
-	enum mvmi_status status = set_add(&c->second, at, NULL, err);
+	bool is_new;
+	enum mvmi_status status = set_add(&c->second, at, &is_new, err);
 
-	if (status != MVMI_OK || set_has(&c->first, at))
+	/* The tree has one node for each part of a module's memory. */
+	if (status != MVMI_OK || !is_new || set_has(&c->first, at))
 		return status;
 	status = object_read(&module, c->guest->os.space,
 			     &c->guest->shapes.module, mvmi_gva_at(at), err);

@@ -62,6 +62,7 @@ const struct os_ops os_linux = {
 	.list_mounts = linux_list_mounts,
 	.read_log = linux_read_log,
 	.list_syscalls = linux_list_syscalls,
+	.check = linux_check,
 	.list_modules = linux_list_modules,
 	.list_current = linux_list_current,
 	.list_tasks = linux_list_tasks,

@@ -83,6 +83,7 @@ struct linux_os {
 		struct shape module, module_memory; /* modules.c */
 		struct shape mod_kallsyms, elf_sym, kernel_symbol, bpf_ksym;
 		struct shape ring, ring_desc, ring_info, old_log; /* log.c */
+		struct shape gate; /* checks_code.c */
 	} shapes;
 };
 
