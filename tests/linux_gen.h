@@ -44,6 +44,7 @@
 #define LGEN_BTF	0x300000 /* the last: it grows */
 
 /* Physical. */
+#define LGEN_TASKS	0x8000 /* a process and its thread: see lgen_make_tasks() */
 #define LGEN_VMCOREINFO 0x10000
 #define LGEN_CPUS	0x20000 /* per-CPU areas, 64 KiB each */
 #define LGEN_CPU_LEN	UINT64_C(0x10000)
@@ -64,13 +65,14 @@ enum lgen_variable {
 #define LGEN_AT(variable) (LGEN_VARIABLES + 8 * (uint64_t)(variable))
 
 /* Some members of struct task_struct. */
-#define LGEN_TASK_PID	 16
-#define LGEN_TASK_TASKS	 32
-#define LGEN_TASK_REAL	 72
-#define LGEN_TASK_PARENT 80
-#define LGEN_TASK_LEADER 88
-#define LGEN_TASK_SIGNAL 96
-#define LGEN_TASK_COMM	 256
+#define LGEN_TASK_PID	  16
+#define LGEN_TASK_TASKS	  32
+#define LGEN_TASK_THREADS 48
+#define LGEN_TASK_REAL	  72
+#define LGEN_TASK_PARENT  80
+#define LGEN_TASK_LEADER  88
+#define LGEN_TASK_SIGNAL  96
+#define LGEN_TASK_COMM	  256
 
 static const char lgen_build_id[] = "0102030405060708090a0b0c0d0e0f1011121314";
 static const char lgen_banner[] =
@@ -188,7 +190,7 @@ static const struct {
 	{ "flags", LGEN_INT, 24 },
 	{ "__state", LGEN_INT, 28 },
 	{ "tasks", LGEN_LINKS, LGEN_TASK_TASKS },
-	{ "thread_node", LGEN_LINKS, 48 },
+	{ "thread_node", LGEN_LINKS, LGEN_TASK_THREADS },
 	{ "exit_state", LGEN_INT, 64 },
 	{ "on_cpu", LGEN_INT, 68 },
 	{ "real_parent", LGEN_POINTER, LGEN_TASK_REAL },
@@ -347,7 +349,6 @@ static void lgen_make_data(struct lgen *l)
 	lgen_put(l, task + LGEN_TASK_PARENT, LGEN_BASE + LGEN_TASK);
 	lgen_put(l, task + LGEN_TASK_REAL, LGEN_BASE + LGEN_TASK);
 	lgen_put(l, task + LGEN_TASK_LEADER, LGEN_BASE + LGEN_TASK);
-	lgen_put(l, task + LGEN_TASK_TASKS, LGEN_DIRECT + 0x50000);
 	lgen_set(l, LGEN_PAGE_OFFSET_BASE, LGEN_DIRECT);
 	lgen_set(l, LGEN_VMALLOC_BASE, UINT64_C(0xffffc90000000000));
 	lgen_set(l, LGEN_VMEMMAP_BASE, UINT64_C(0xffffea0000000000));
@@ -357,6 +358,38 @@ static void lgen_make_data(struct lgen *l)
 	for (uint64_t cpu = 0; cpu < 2; cpu++)
 		lgen_put(l, LGEN_GPA + LGEN_AT(LGEN_PER_CPU_0) + 8 * cpu,
 			 lgen_per_cpu(cpu));
+}
+
+/** The process 1, of two threads, and what hangs on them. */
+static void lgen_make_tasks(struct lgen *l)
+{
+	const uint64_t init = LGEN_BASE + LGEN_TASK + LGEN_TASK_TASKS;
+	const uint64_t first = LGEN_DIRECT + LGEN_TASKS;
+	const uint64_t second = first + 0x400;
+	const uint64_t signal = first + 0x800;
+	const uint64_t node = LGEN_TASK_THREADS;
+
+	lgen_put(l, LGEN_GPA + LGEN_TASK + LGEN_TASK_TASKS,
+		 first + LGEN_TASK_TASKS);
+	lgen_put(l, LGEN_GPA + LGEN_TASK + LGEN_TASK_TASKS + 8,
+		 first + LGEN_TASK_TASKS);
+	for (uint64_t i = 0; i < 2; i++) {
+		uint64_t at = LGEN_TASKS + 0x400 * i;
+
+		lgen_put(l, at + LGEN_TASK_PID, (i + 1) | UINT64_C(1) << 32);
+		lgen_put(l, at + LGEN_TASK_TASKS, i ? first : init);
+		lgen_put(l, at + LGEN_TASK_TASKS + 8, i ? first : init);
+		lgen_put(l, at + LGEN_TASK_REAL, LGEN_BASE + LGEN_TASK);
+		lgen_put(l, at + LGEN_TASK_PARENT, LGEN_BASE + LGEN_TASK);
+		lgen_put(l, at + LGEN_TASK_LEADER, first);
+		lgen_put(l, at + LGEN_TASK_SIGNAL, signal);
+		lgen_put(l, at + node, i ? signal : second + node);
+		lgen_put(l, at + node + 8, i ? first + node : signal);
+		lgen_text(l, at + LGEN_TASK_COMM, "init", 5);
+	}
+	lgen_put(l, LGEN_TASKS + 0x800, first + node);
+	lgen_put(l, LGEN_TASKS + 0x808, second + node);
+	lgen_put(l, LGEN_TASKS + 0x810, 2);
 }
 
 /**
@@ -373,6 +406,7 @@ lgen_make(struct lgen *l, uint8_t *ram, bool five_level, bool large_btf)
 	lgen_make_kallsyms(l);
 	lgen_make_tables(l);
 	lgen_make_data(l);
+	lgen_make_tasks(l);
 	lgen_make_vmcoreinfo(l, LGEN_PHYS_BASE);
 }
 
