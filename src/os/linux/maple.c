@@ -68,6 +68,7 @@ struct maple_frame {
 	uint64_t last; /**< of the range that the node tells of */
 	bool leaf;
 	bool dense;
+	bool done;   /**< its last slot was taken */
 	size_t slot; /**< to look at */
 	size_t slot_count;
 	size_t pivot_count;
@@ -189,26 +190,24 @@ static enum mvmi_status step(struct maple_walk *walk, struct mvmi_error *err)
 {
 	struct maple_frame *frame = &walk->frames[walk->depth - 1];
 	uint64_t first = frame->next;
-	uint64_t entry = frame->slots[frame->slot];
-	bool leaf = frame->leaf;
+	uint64_t entry;
 	uint64_t last = 0;
-	enum mvmi_status status = slot_end(frame, &last, err);
+	enum mvmi_status status;
 
+	if (frame->done) {
+		walk->depth--;
+		return MVMI_OK;
+	}
+	status = slot_end(frame, &last, err);
 	if (status != MVMI_OK)
 		return status;
-	frame->slot++;
+	entry = frame->slots[frame->slot++];
 	frame->next = last + 1;
-	if (last == frame->last || frame->slot == frame->slot_count)
-		walk->depth--;
-	if (leaf)
+	frame->done = last == frame->last || frame->slot == frame->slot_count;
+	if (frame->leaf)
 		return is_pointer(entry)
 			       ? walk->fn(first, last, entry, walk->arg, err)
 			       : MVMI_OK;
-	/*
-	 * The frame is done with if that was its last slot; a child may take
-	 * its place then, so that the depth is not the kernel's height but
-	 * never more than that.
-	 */
 	if (entry < RESERVED_MAX)
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "a maple node has no child for 0x%" PRIx64

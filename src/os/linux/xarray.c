@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/le.h"
+#include "base/util.h"
 
 /** The two low bits of an entry say what it is. */
 #define TAG_MASK UINT64_C(3)
@@ -104,11 +105,17 @@ static bool is_shown(const struct xarray_shape *shape, uint64_t entry)
 	return (entry & TAG_MASK) == 0;
 }
 
+/** Above the shift of any root: an index has 64 bits. */
+static unsigned root_below(const struct xarray_shape *shape)
+{
+	return (64 + shape->bits - 1) / shape->bits * shape->bits;
+}
+
 /**
  * Read a node.
  *
- * @param below  The shift of its parent, which it must be below: so no walk
- *               down is longer than an index has bits.
+ * @param below  The shift of its parent, which it must be just below, or
+ *               root_below(): so no walk down is longer than an index has bits.
  */
 static enum mvmi_status
 read_node(struct mvmi_space *space, const struct xarray_shape *shape,
@@ -129,7 +136,8 @@ read_node(struct mvmi_space *space, const struct xarray_shape *shape,
 
 		shift = height ? (height - 1) * shape->bits : below;
 	}
-	if (shift >= below || shift % shape->bits)
+	if (shift >= below || shift % shape->bits ||
+	    (below != root_below(shape) && shift + shape->bits != below))
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "array node 0x%" PRIx64 " has shift %" PRIu64
 			    " below one of shift %u",
@@ -143,12 +151,6 @@ static uint64_t node_slot(const struct xarray_node *node, uint64_t slot)
 	struct mvmi_bytes slots = object_bytes(&node->object, NODE_SLOTS);
 
 	return load_le64(slots.ptr + slot * 8);
-}
-
-/** Above the shift of any root: an index has 64 bits. */
-static unsigned root_below(const struct xarray_shape *shape)
-{
-	return (64 + shape->bits - 1) / shape->bits * shape->bits;
 }
 
 enum mvmi_status
@@ -185,6 +187,14 @@ xarray_load(struct mvmi_space *space, const struct xarray_shape *shape,
 	}
 	*ret = is_shown(shape, entry) ? entry : 0;
 	return MVMI_OK;
+}
+
+/** Slots of a node that an index can reach: the top one's may not all be. */
+static uint64_t
+slot_count(const struct xarray_shape *shape, const struct xarray_node *node)
+{
+	return MIN(UINT64_C(1) << shape->bits,
+		   node->shift ? (UINT64_MAX >> node->shift) + 1 : UINT64_MAX);
 }
 
 struct xarray_frame {
@@ -230,7 +240,7 @@ step(struct xarray_walk *walk, xarray_fn fn, void *arg, struct mvmi_error *err)
 {
 	const struct xarray_shape *shape = walk->shape;
 	struct xarray_frame *frame = &walk->frames[walk->depth - 1];
-	uint64_t slots = UINT64_C(1) << shape->bits;
+	uint64_t slots = slot_count(shape, &frame->node);
 	uint64_t slot = frame->slot;
 	uint64_t first = frame->first | slot << frame->node.shift;
 	uint64_t last;
