@@ -116,11 +116,13 @@ static void full_node_has_one_slot_more_than_pivots(void)
 
 	reset(true, LEAF(0) | ROOT);
 	for (unsigned i = 0; i < 16; i++) {
-		put_slot(0, i, AREA(i), i * 0x1000 + 0xfff);
-		put_area(i, (uint64_t)i * 0x1000, (i + 1) * 0x1000, 1);
+		uint64_t start = UINT64_C(0x1000) * i;
+
+		put_slot(0, i, AREA(i), start + 0xfff);
+		put_area(i, start, start + 0x1000, 1);
 	}
 	/* The last slot reaches to the end of the node's range. */
-	put_area(15, 15 * 0x1000, 0, 1);
+	put_area(15, 0xf000, 0, 1);
 	ramvm_put64(AREA(15) + 8, UINT64_MAX);
 	os = tiny_open(NULL);
 	CHECK(mvmi_os_list_areas(os, 1, &list, NULL) == MVMI_ERR_CORRUPT);

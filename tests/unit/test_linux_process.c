@@ -15,6 +15,7 @@
 #define LEAF_AT	   UINT64_C(0x11000)
 #define AREA_AT	   UINT64_C(0x11100)
 #define NODE(n)	   (UINT64_C(0x12000) + (uint64_t)(n)*1024)
+#define SLOT(n)	   (NODE(0) + 40 + UINT64_C(8) * (n))
 #define PAGE(n)	   (TINY_VMEMMAP + (uint64_t)(n)*64)
 #define FRAME(n)   ((uint64_t)(n)*MVMI_PAGE_SIZE)
 
@@ -89,9 +90,9 @@ static void reset(uint64_t length)
 	ramvm_put64(AREA_AT + 24, 1);
 	ramvm_put64(AREA_AT + 32, FILE_AT);
 	put_file(length);
-	ramvm_put64(NODE(0) + 40 + 1 * 8, PAGE(40));
-	ramvm_put64(NODE(0) + 40 + 2 * 8, 0x1001); /* a shadow */
-	ramvm_put64(NODE(0) + 40 + 3 * 8, PAGE(41));
+	ramvm_put64(SLOT(1), PAGE(40));
+	ramvm_put64(SLOT(2), 0x1001); /* a shadow */
+	ramvm_put64(SLOT(3), PAGE(41));
 	put_page(40, 1);
 	put_page(41, 3);
 	memset(ramvm.ram + FRAME(40), 'b', MVMI_PAGE_SIZE);
@@ -208,8 +209,8 @@ static void large_folio_holds_pages_behind_its_first(void)
 
 	reset(5 * MVMI_PAGE_SIZE);
 	/* Two pages from 2 on: the second slot is a sibling of the first. */
-	ramvm_put64(NODE(0) + 40 + 2 * 8, PAGE(41));
-	ramvm_put64(NODE(0) + 40 + 3 * 8, 2 << 2 | 2);
+	ramvm_put64(SLOT(2), PAGE(41));
+	ramvm_put64(SLOT(3), 2 << 2 | 2);
 	put_page(41, 2);
 	ramvm.ram[FRAME(42) + 5] = 'z';
 	os = open_process();
@@ -232,7 +233,7 @@ static void page_of_another_file_is_corrupt(void)
 	ramvm_put64(PAGE(40) + 32, 2);
 	CHECK(read_byte(os, 0x400000, &byte, &err) == MVMI_ERR_CORRUPT);
 	CHECK(strstr(err.msg, "is number 2 of its file, not 1") != NULL);
-	ramvm_put64(NODE(0) + 40 + 1 * 8, PAGE(40) + 8);
+	ramvm_put64(SLOT(1), PAGE(40) + 8);
 	CHECK(read_byte(os, 0x400000, &byte, &err) == MVMI_ERR_CORRUPT);
 	CHECK(strstr(err.msg, "which is no page") != NULL);
 	tiny_close(os);
@@ -245,7 +246,7 @@ static void node_below_itself_is_corrupt(void)
 	uint8_t byte;
 
 	reset(5 * MVMI_PAGE_SIZE);
-	ramvm_put64(NODE(0) + 40 + 1 * 8, NODE(0) | 2);
+	ramvm_put64(SLOT(1), NODE(0) | 2);
 	os = open_process();
 	CHECK(read_byte(os, 0x400000, &byte, &err) == MVMI_ERR_CORRUPT);
 	CHECK(strstr(err.msg, "has shift 0 below one of shift 0") != NULL);
@@ -327,7 +328,7 @@ static void image_is_where_an_elf_head_is_mapped(void)
 	CHECK(list->count == 0);
 	mvmi_os_free(list);
 	ramvm_put64(AREA_AT + 24, 0);
-	ramvm_put64(NODE(0) + 40, PAGE(40));
+	ramvm_put64(SLOT(0), PAGE(40));
 	ramvm_put64(PAGE(40) + 32, 0);
 	CHECK(mvmi_os_list_images(os, 1, &list, NULL) == MVMI_OK);
 	CHECK(list->count == 1);

@@ -159,14 +159,14 @@ static void task_is_found_through_the_table_of_ids(void)
 	tiny_reset(true);
 	at = tiny_task_make(0, 5, 5, "hidden");
 	ramvm_put64(TINY_INIT_PID_NS + 8, node | 2);
-	ramvm_put64(node + 40 + 5 * 8, at + TINY_PID);
+	ramvm_put64(node + 40 + UINT64_C(5) * 8, at + TINY_PID);
 	ramvm_put64(at + TINY_PID + 8, at + TINY_TASK_PID_LINKS);
 	os = tiny_open(NULL);
 	CHECK(mvmi_os_find_task(os, 5, 0, &list, NULL) == MVMI_OK);
 	CHECK(list->items[0]->object.val == at);
 	mvmi_os_free(list);
 	/* The table is not believed: another id's slot leads to it, too. */
-	ramvm_put64(node + 40 + 6 * 8, at + TINY_PID);
+	ramvm_put64(node + 40 + UINT64_C(6) * 8, at + TINY_PID);
 	CHECK(mvmi_os_find_task(os, 6, 0, &list, NULL) == MVMI_ERR_INVALID);
 	tiny_close(os);
 }

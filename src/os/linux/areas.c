@@ -267,37 +267,6 @@ nature_name(const struct object *mm, const struct object *area, uint32_t *flags)
 	return "";
 }
 
-enum mvmi_status
-area_path(struct linux_os *guest, const struct object *mm,
-	  const struct object *area, struct list *list, uint32_t *flags,
-	  const char **ret, struct mvmi_error *err)
-{
-	mvmi_gva file = object_gva(area, AREA_FILE);
-	char name[AREA_NAME_MAX + 1];
-	enum mvmi_status status = given_name(guest, area, name, err);
-
-	if (status != MVMI_OK)
-		return status;
-	if (file.val && name[0]) {
-		*ret = list_format(list, "[anon_shmem:%s]", name);
-		return MVMI_OK;
-	}
-	if (file.val)
-		return path_of_file(guest, file, list, ret, err);
-	if (name[0]) {
-		*ret = nature_name(mm, area, flags);
-		if (!**ret)
-			*ret = list_format(list, "[anon:%s]", name);
-		return MVMI_OK;
-	}
-	status = special_name(guest, area, name, err);
-	if (status != MVMI_OK)
-		return status;
-	*ret = name[0] ? list_string(list, name, strlen(name))
-		       : nature_name(mm, area, flags);
-	return MVMI_OK;
-}
-
 /** A list of areas that is being made. */
 struct area_listing {
 	struct listing listing;
@@ -305,6 +274,39 @@ struct area_listing {
 	const struct mvmi_area *last;
 	uint64_t last_file;
 };
+
+/** Name an area as /proc does. */
+static enum mvmi_status
+find_name(struct area_listing *l, const struct object *area,
+	  struct mvmi_area *ret, struct mvmi_error *err)
+{
+	struct linux_os *guest = l->listing.guest;
+	struct list *list = &l->listing.list;
+	mvmi_gva file = object_gva(area, AREA_FILE);
+	char name[AREA_NAME_MAX + 1];
+	enum mvmi_status status = given_name(guest, area, name, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (file.val && name[0]) {
+		ret->path = list_format(list, "[anon_shmem:%s]", name);
+		return MVMI_OK;
+	}
+	if (file.val)
+		return path_of_file(guest, file, list, &ret->path, err);
+	if (name[0]) {
+		ret->path = nature_name(l->mm, area, &ret->flags);
+		if (!ret->path[0])
+			ret->path = list_format(list, "[anon:%s]", name);
+		return MVMI_OK;
+	}
+	status = special_name(guest, area, name, err);
+	if (status != MVMI_OK)
+		return status;
+	ret->path = name[0] ? list_string(list, name, strlen(name))
+			    : nature_name(l->mm, area, &ret->flags);
+	return MVMI_OK;
+}
 
 static enum mvmi_status add_file(struct linux_os *guest, mvmi_gva file,
 				 struct mvmi_area *ret, struct mvmi_error *err)
@@ -354,9 +356,7 @@ add_name(struct area_listing *l, const struct object *area,
 	if (file.val)
 		status = add_file(l->listing.guest, file, ret, err);
 	if (status == MVMI_OK)
-		status = area_path(l->listing.guest, l->mm, area,
-				   &l->listing.list, &ret->flags, &ret->path,
-				   err);
+		status = find_name(l, area, ret, err);
 	return status;
 }
 

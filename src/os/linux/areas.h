@@ -7,7 +7,6 @@
 
 #define areas_walk mvmi__areas_walk
 #define area_find  mvmi__area_find
-#define area_path  mvmi__area_path
 
 /** Areas of one process; the kernel's default limit is 65530. */
 #define AREAS_MAX ((size_t)1 << 20)
@@ -61,16 +60,5 @@ enum mvmi_status areas_walk(struct linux_os *guest, const struct object *mm,
 enum mvmi_status
 area_find(struct linux_os *guest, const struct object *mm, mvmi_gva gva,
 	  struct object *ret, struct mvmi_error *err);
-
-/**
- * Name an area as /proc does: its file's path, "[heap]", "[vdso]", ….
- *
- * @param flags  Gets MVMI_AREA_STACK and MVMI_AREA_HEAP.
- * @param ret    Lives with list; "" if it has no name.
- */
-enum mvmi_status
-area_path(struct linux_os *guest, const struct object *mm,
-	  const struct object *area, struct list *list, uint32_t *flags,
-	  const char **ret, struct mvmi_error *err);
 
 #endif /* MICROVMI_OS_LINUX_AREAS_H */
