@@ -98,6 +98,7 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "current_work", "u64", 8, 0 },
 	{ NULL, "desc", "u8", 16, 32 },
 	{ "rq", NULL, NULL, 16, 0 },
+	{ NULL, "curr", "u64", 0, 0 },
 	{ NULL, "idle", "u64", 8, 0 },
 	{ "upid", NULL, NULL, 16, 0 },
 	{ NULL, "nr", "u32", 0, 0 },
@@ -188,19 +189,109 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "mnt_root", "u64", 0, 0 },
 	{ NULL, "mnt_sb", "u64", 8, 0 },
 	{ NULL, "mnt_flags", "u32", 16, 0 },
-	{ "mount", NULL, NULL, 96, 0 },
+	{ "rb_node", NULL, NULL, 24, 0 },
+	{ NULL, "__rb_parent_color", "u64", 0, 0 },
+	{ NULL, "rb_right", "u64", 8, 0 },
+	{ NULL, "rb_left", "u64", 16, 0 },
+	{ "rb_root", NULL, NULL, 8, 0 },
+	{ NULL, "rb_node", "u64", 0, 0 },
+	{ "mount", NULL, NULL, 112, 0 },
 	{ NULL, "mnt_parent", "u64", 0, 0 },
 	{ NULL, "mnt_mountpoint", "u64", 8, 0 },
 	{ NULL, "mnt", "vfsmount", 16, 0 },
 	{ NULL, "mnt_ns", "u64", 40, 0 },
 	{ NULL, "mnt_id", "u32", 48, 0 },
 	{ NULL, "mnt_devname", "u64", 56, 0 },
+	{ NULL, "mnt_list", "list_head", 64, 0 },
+	{ NULL, "mnt_node", "rb_node", 80, 0 },
 	{ "file_system_type", NULL, NULL, 8, 0 },
 	{ NULL, "name", "u64", 0, 0 },
+	{ "mnt_namespace", NULL, NULL, 24, 0 },
+	{ NULL, "list", "list_head", 0, 0 },
+	{ NULL, "mounts", "rb_root", 16, 0 },
+	{ "nsproxy", NULL, NULL, 8, 0 },
+	{ NULL, "mnt_ns", "u64", 0, 0 },
+	{ "fs_struct", NULL, NULL, 16, 0 },
+	{ NULL, "root", "path", 0, 0 },
+	{ "files_struct", NULL, NULL, 8, 0 },
+	{ NULL, "fdt", "u64", 0, 0 },
+	{ "fdtable", NULL, NULL, 24, 0 },
+	{ NULL, "max_fds", "u32", 0, 0 },
+	{ NULL, "fd", "u64", 8, 0 },
+	{ NULL, "close_on_exec", "u64", 16, 0 },
+	{ "socket", NULL, NULL, 24, 0 },
+	{ NULL, "type", "u32", 0, 0 },
+	{ NULL, "file", "u64", 8, 0 },
+	{ NULL, "sk", "u64", 16, 0 },
+	{ "sock_common", NULL, NULL, 64, 0 },
+	{ NULL, "skc_daddr", "u32", 0, 0 },
+	{ NULL, "skc_rcv_saddr", "u32", 4, 0 },
+	{ NULL, "skc_dport", "u8", 8, 2 },
+	{ NULL, "skc_num", "u8", 10, 2 },
+	{ NULL, "skc_family", "u8", 12, 2 },
+	{ NULL, "skc_state", "u8", 14, 0 },
+	{ NULL, "skc_prot", "u64", 16, 0 },
+	{ NULL, "skc_v6_daddr", "u8", 24, 16 },
+	{ NULL, "skc_v6_rcv_saddr", "u8", 40, 16 },
+	{ "sock", NULL, NULL, 64, 0 },
+	{ NULL, "__sk_common", "sock_common", 0, 0 },
+	{ "unix_sock", NULL, NULL, 80, 0 },
+	{ NULL, "sk", "sock", 0, 0 },
+	{ NULL, "addr", "u64", 64, 0 },
+	{ NULL, "peer", "u64", 72, 0 },
+	{ "unix_address", NULL, NULL, 8, 0 },
+	{ NULL, "len", "u32", 4, 0 },
+	{ NULL, "name", "u8", 8, -1 },
+	{ "sockaddr_un", NULL, NULL, 110, 0 },
+	{ NULL, "sun_path", "u8", 2, 108 },
+	{ "proto", NULL, NULL, 32, 0 },
+	{ NULL, "name", "u8", 0, 32 },
+	{ "kobject", NULL, NULL, 16, 0 },
+	{ NULL, "entry", "list_head", 0, 0 },
+	{ "module_kobject", NULL, NULL, 24, 0 },
+	{ NULL, "kobj", "kobject", 0, 0 },
+	{ NULL, "mod", "u64", 16, 0 },
+	{ "kset", NULL, NULL, 16, 0 },
+	{ NULL, "list", "list_head", 0, 0 },
+	{ "latch_tree_node", NULL, NULL, 48, 0 },
+	{ NULL, "node", "rb_node", 0, 2 },
+	{ "mod_tree_node", NULL, NULL, 56, 0 },
+	{ NULL, "mod", "u64", 0, 0 },
+	{ NULL, "node", "latch_tree_node", 8, 0 },
+	{ "latch_tree_root", NULL, NULL, 24, 0 },
+	{ NULL, "tree", "rb_root", 8, 2 },
+	{ "mod_tree_root", NULL, NULL, 24, 0 },
+	{ NULL, "root", "latch_tree_root", 0, 0 },
+	{ "module_memory", NULL, NULL, 72, 0 },
+	{ NULL, "base", "u64", 0, 0 },
+	{ NULL, "size", "u32", 8, 0 },
+	{ NULL, "mtn", "mod_tree_node", 16, 0 },
+	{ "module", NULL, NULL, 304, 0 },
+	{ NULL, "state", "u32", 0, 0 },
+	{ NULL, "list", "list_head", 8, 0 },
+	{ NULL, "name", "u8", 24, 56 },
+	{ NULL, "mkobj", "module_kobject", 80, 0 },
+	{ NULL, "syms", "u64", 104, 0 },
+	{ NULL, "num_syms", "u32", 112, 0 },
+	{ NULL, "kallsyms", "u64", 120, 0 },
+	{ NULL, "mem", "module_memory", 128, 2 },
+	{ "mod_kallsyms", NULL, NULL, 32, 0 },
+	{ NULL, "symtab", "u64", 0, 0 },
+	{ NULL, "num_symtab", "u32", 8, 0 },
+	{ NULL, "strtab", "u64", 16, 0 },
+	{ NULL, "typetab", "u64", 24, 0 },
+	{ "elf64_sym", NULL, NULL, 24, 0 },
+	{ NULL, "st_name", "u32", 0, 0 },
+	{ NULL, "st_info", "u8", 4, 0 },
+	{ NULL, "st_value", "u64", 8, 0 },
+	{ NULL, "st_size", "u64", 16, 0 },
+	{ "kernel_symbol", NULL, NULL, 8, 0 },
+	{ NULL, "value_offset", "u32", 0, 0 },
+	{ NULL, "name_offset", "u32", 4, 0 },
 };
 /* clang-format on */
 
-#define TINY_STRUCTS_MAX 64
+#define TINY_STRUCTS_MAX 128
 
 /** Names of types and their ids, while they are made. */
 struct tiny_types {
@@ -298,6 +389,11 @@ static inline struct mvmi_types *tiny_types_make(const char *without)
 #define TINY_RUNQUEUES	  UINT64_C(0x1800)
 #define TINY_INIT_PID_NS  UINT64_C(0x1900)
 #define TINY_SPECIAL_NAME UINT64_C(0x1a00)
+#define TINY_MODULES	  UINT64_C(0x1b00)
+#define TINY_MOD_TREE	  UINT64_C(0x1b40)
+#define TINY_MODULE_KSET  UINT64_C(0x1b80) /**< a pointer to the kset */
+#define TINY_SOCKFS_DNAME UINT64_C(0x1c00)
+#define TINY_SIMPLE_DNAME UINT64_C(0x1c10)
 #define TINY_VMEMMAP	  UINT64_C(0x20000) /**< a struct page for each frame */
 #define TINY_FREE	  UINT64_C(0x2000)
 
@@ -322,6 +418,11 @@ static inline void tiny_symbols_make(struct mvmi_symbols **ret)
 	tiny_symbol(&b, "runqueues", TINY_RUNQUEUES);
 	tiny_symbol(&b, "init_pid_ns", TINY_INIT_PID_NS);
 	tiny_symbol(&b, "special_mapping_name", TINY_SPECIAL_NAME);
+	tiny_symbol(&b, "modules", TINY_MODULES);
+	tiny_symbol(&b, "mod_tree", TINY_MOD_TREE);
+	tiny_symbol(&b, "module_kset", TINY_MODULE_KSET);
+	tiny_symbol(&b, "sockfs_dname", TINY_SOCKFS_DNAME);
+	tiny_symbol(&b, "simple_dname", TINY_SIMPLE_DNAME);
 	if (symbols_builder_finish(&b, ret, NULL) != MVMI_OK)
 		abort();
 	symbols_builder_fini(&b);
