@@ -46,6 +46,53 @@ start_qemu() {
 	sleep 3
 }
 
+# Boot a Debian guest, dump it, and end it:
+#   boot_and_dump KERNEL MEMORY MODE NAME   -> $work/NAME.elf, $work/NAME.raw
+boot_and_dump() {
+	local guests initramfs folder pid
+	guests=$(dirname "$0")/../scripts/guests
+	folder=$("$guests/fetch" "$1") || return 1
+	initramfs=$("$guests/initramfs") || return 1
+	qemu-system-x86_64 -m "$2" -nodefaults -display none -no-reboot \
+		-cpu max -smp 2 -kernel "$folder"/boot/vmlinuz-* \
+		-initrd "$initramfs" -serial "file:$work/serial" \
+		-append "console=ttyS0 quiet panic=-1 microvmi.mode=$3" \
+		-object "memory-backend-memfd,id=ram,size=$2,share=on" \
+		-machine pc,memory-backend=ram \
+		-qmp "unix:$work/dump.qmp,server=on,wait=off" \
+		</dev/null >"$work/log" 2>&1 &
+	pid=$!
+	for _ in $(seq 600); do
+		grep -qs '^MICROVMI-READY' "$work/serial" && break
+		sleep 0.2
+	done
+	for format in elf raw; do
+		"$build/microvmi" dump "qemu:$work/dump.qmp" --format $format \
+			-o "$work/$4.$format" >/dev/null || break
+	done
+	kill "$pid"
+	wait "$pid" 2>/dev/null || true
+	rm -f "$work/serial"
+	[ -f "$work/$4.raw" ]
+}
+
+# What it costs to understand guests that nothing is known of.
+bench_guests() {
+	command -v qemu-system-x86_64 >/dev/null || return 1
+	boot_and_dump kernel-6.12 256M idle small || return 1
+	"$build/bench/bench_os" "256 MiB guest" "<= 100 ms" \
+		"$work/small.elf" "$work/profiles"
+	"$build/bench/bench_os" "256 MiB, bare raw dump" "<= 100 ms" \
+		"$work/small.raw"
+	rm -f "$work"/small.*
+	boot_and_dump kernel-6.12 4G idle large || return 1
+	"$build/bench/bench_os" "4 GiB guest" "<= 300 ms" "$work/large.elf"
+	"$build/bench/bench_os" "4 GiB, bare raw dump" "<= 1 s" "$work/large.raw"
+	rm -f "$work"/large.*
+	boot_and_dump kernel-6.12 512M crowd crowd || return 1
+	"$build/bench/bench_os" "1,000 processes" "" "$work/crowd.elf"
+}
+
 cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)
 echo "Machine: ${cpu:-unknown processor}, $(nproc) processors," \
 	"Linux $(uname -r | cut -d- -f1), $(uname -m)."
@@ -60,6 +107,7 @@ if [ -r "$btf" ]; then
 else
 	echo 'bench: no BTF of this kernel: nothing said of types' >&2
 fi
+bench_guests || echo 'bench: no Debian guest here: nothing said of those' >&2
 if [ -n "$target" ] || start_qemu; then
 	"$build/bench/bench_target" "$target"
 else
