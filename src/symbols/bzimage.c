@@ -70,7 +70,7 @@ enum mvmi_status bzimage_payload(struct mvmi_bytes image,
 		(struct mvmi_bytes){ image.ptr + start + offset, (size_t)len };
 	if (!unpack_is_packed(payload))
 		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "compressed neither by gzip nor xz nor zstd; "
+			    "compressed neither by gzip nor xz, zstd or lz4; "
 			    "extract it with the kernel's own "
 			    "scripts/extract-vmlinux");
 	*ret = payload;

@@ -3,6 +3,7 @@
 #include "symbols/unpack.h"
 
 #include <limits.h>
+#include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <zstd.h>
 
 #include "base/error.h"
+#include "base/le.h"
 #include "base/util.h"
 
 /* The first room for output; doubled whenever it is full. */
@@ -20,6 +22,10 @@
 
 /* Zstandard's own limit, too, and what "zstd --ultra -22" uses. */
 #define UNPACK_ZSTD_WINDOW_LOG_MAX 27
+
+/* Of one block that was compressed by "lz4 -l", as kernels are. */
+#define UNPACK_LZ4_BLOCK_LEN ((size_t)8 << 20)
+#define UNPACK_LZ4_MAGIC     UINT32_C(0x184c2102)
 
 /** What decoding one piece led to. */
 enum unpack_step {
@@ -37,7 +43,9 @@ struct unpack_flow {
 struct unpack_state {
 	z_stream gzip;
 	lzma_stream xz;
-	ZSTD_DCtx *zstd; /**< owned */
+	ZSTD_DCtx *zstd;	    /**< owned */
+	uint8_t *lz4;		    /**< owned; one block's output */
+	struct mvmi_bytes lz4_rest; /**< in lz4: not given out yet */
 };
 
 /** One format. A step consumes or fills something, or is not UNPACK_MORE. */
@@ -145,6 +153,69 @@ static void unpack_zstd_fini(struct unpack_state *state)
 	(void)ZSTD_freeDCtx(state->zstd);
 }
 
+static bool unpack_lz4_init(struct unpack_state *state)
+{
+	state->lz4 = malloc(UNPACK_LZ4_BLOCK_LEN);
+	return state->lz4 != NULL;
+}
+
+/** Decode the next block. Each has its length before it. */
+static bool
+unpack_lz4_block(struct unpack_state *state, struct unpack_flow *flow)
+{
+	uint32_t len;
+	int n;
+
+	if (flow->in.len < 4)
+		return false;
+	len = load_le32(flow->in.ptr);
+	flow->in.ptr += 4;
+	flow->in.len -= 4;
+	/* Several streams may follow one another, each with its magic. */
+	if (len == UNPACK_LZ4_MAGIC)
+		return true;
+	if (len > flow->in.len || len > INT_MAX)
+		return false;
+	n = LZ4_decompress_safe((const char *)flow->in.ptr, (char *)state->lz4,
+				(int)len, (int)UNPACK_LZ4_BLOCK_LEN);
+	if (n < 0)
+		return false;
+	flow->in.ptr += len;
+	flow->in.len -= len;
+	state->lz4_rest = (struct mvmi_bytes){ state->lz4, (size_t)n };
+	return true;
+}
+
+/**
+ * LZ4's legacy frames: nothing says where they end. Behind the last block a
+ * boot image has its length, four bytes.
+ */
+static enum unpack_step
+unpack_lz4_step(struct unpack_state *state, struct unpack_flow *flow)
+{
+	struct mvmi_bytes *rest = &state->lz4_rest;
+	size_t n;
+
+	if (rest->len == 0 && !unpack_lz4_block(state, flow))
+		return UNPACK_BAD;
+	n = MIN(rest->len, flow->room.len);
+	if (n)
+		memcpy(flow->room.ptr, rest->ptr, n);
+	rest->ptr += n;
+	rest->len -= n;
+	flow->room.ptr += n;
+	flow->room.len -= n;
+	if (rest->ptr && rest->len == 0 &&
+	    (flow->in.len == 0 || flow->in.len == 4))
+		return UNPACK_DONE;
+	return UNPACK_MORE;
+}
+
+static void unpack_lz4_fini(struct unpack_state *state)
+{
+	free(state->lz4);
+}
+
 #define UNPACK_MAGIC(text)                                \
 	{                                                 \
 		(const uint8_t *)(text), sizeof(text) - 1 \
@@ -159,6 +230,8 @@ static const struct unpack_format unpack_formats[] = {
 	  unpack_xz_init, unpack_xz_step, unpack_xz_fini },
 	{ "zstd", UNPACK_MAGIC("\x28\xb5\x2f\xfd"), unpack_zstd_init,
 	  unpack_zstd_step, unpack_zstd_fini },
+	{ "lz4", UNPACK_MAGIC("\x02\x21\x4c\x18"), unpack_lz4_init,
+	  unpack_lz4_step, unpack_lz4_fini },
 };
 
 static const struct unpack_format *unpack_find(struct mvmi_bytes head)
@@ -238,7 +311,7 @@ enum mvmi_status unpack(struct mvmi_bytes packed, size_t max,
 
 	if (!format)
 		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "neither gzip nor xz nor zstd");
+			    "neither gzip nor xz nor zstd nor lz4");
 	if (format->init(&state))
 		status = unpack_run(format, &state, packed, max, &all, err);
 	else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file Whole files that may be compressed: gzip, xz or Zstandard. */
+/** @file Whole files that may be compressed: gzip, xz, Zstandard or LZ4. */
 #ifndef MICROVMI_SYMBOLS_UNPACK_H
 #define MICROVMI_SYMBOLS_UNPACK_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Compressed files: each format there and back, cut short, and as a bomb. */
 #define ZLIB_CONST
+#include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,24 @@ static size_t pack_zstd(void)
 	return len;
 }
 
-static size_t (*const packers[])(void) = { pack_gzip, pack_xz, pack_zstd };
+/** As "lz4 -l" makes it, with what a boot image has behind it. */
+static size_t pack_lz4(void)
+{
+	static const uint8_t magic[4] = { 0x02, 0x21, 0x4c, 0x18 };
+	int n = LZ4_compress_default((const char *)text, (char *)packed + 8,
+				     TEXT_LEN, (int)sizeof(packed) - 12);
+	uint32_t len = (uint32_t)n;
+
+	CHECK(n > 0);
+	memcpy(packed, magic, sizeof(magic));
+	for (int i = 0; i < 4; i++)
+		packed[4 + i] = (uint8_t)(len >> 8 * i);
+	memset(packed + 8 + len, 0, 4);
+	return 8 + len + 4;
+}
+
+static size_t (*const packers[])(void) = { pack_gzip, pack_xz, pack_zstd,
+					   pack_lz4 };
 
 static enum mvmi_status
 unpack_it(size_t len, size_t max, struct mvmi_span *ret, struct mvmi_error *err)
@@ -116,10 +134,11 @@ static void what_ends_early_is_corrupt_wherever_it_is_cut(void)
 	}
 }
 
+/** Of LZ4's, the last one, nothing but its structure can be checked. */
 static void a_damaged_stream_is_corrupt(void)
 {
 	make_text();
-	for (size_t i = 0; i < ARRAY_LEN(packers); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(packers) - 1; i++) {
 		size_t len = packers[i]();
 		struct mvmi_span got = { 0 };
 		struct mvmi_error err;
