@@ -8,6 +8,7 @@
 #include "diag.h"
 #include "elfcore.h"
 #include "interrupt.h"
+#include "kernelnote.h"
 #include "target.h"
 
 #define CHUNK_LEN ((size_t)1 << 20)
@@ -168,12 +169,15 @@ copy_region(struct capture *capture, const struct mvmi_region *region)
 
 static int write_head(struct capture *capture)
 {
+	struct mvmi_span note = kernelnote_read(capture->vm);
 	struct mvmi_span head;
 	const char *wrong =
 		elfcore_head(capture->regions, capture->region_count,
-			     capture->regs, capture->vcpu_count, &head);
+			     capture->regs, capture->vcpu_count,
+			     (struct mvmi_bytes){ note.ptr, note.len }, &head);
 	int code;
 
+	free(note.ptr);
 	if (wrong) {
 		diag_say("cannot write an ELF core: %s", wrong);
 		return EXIT_FAILED;

@@ -235,8 +235,8 @@ const struct command cmd_dump = {
 		"VM and in FILE. FILE appears once it is whole;\nuntil then "
 		"it is FILE.partial-XXXXXX. Only its owner can read it: it "
 		"holds what\nthe VM's memory holds. An ELF core can be opened "
-		"by gdb, crash and microvmi;\na compressed one after zstd "
-		"-d.\n",
+		"by gdb, drgn, crash and\nmicrovmi; a compressed one after "
+		"zstd -d.\n",
 	.examples = "  microvmi dump /run/vm.qmp -o mem.elf\n"
 		    "  microvmi dump qemu:pid=4711 -o mem.raw --format raw "
 		    "--live\n"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Notes for three kinds of readers: CORE for gdb, QEMU for crash, and MICROVMI
- * with every register we know (docs/formats.md).
+ * Notes for four kinds of readers: CORE for gdb, QEMU for crash, MICROVMI with
+ * every register we know (docs/formats.md), and for drgn and crash VMCOREINFO,
+ * which tells where the guest's kernel is.
  */
 #include "elfcore.h"
 
@@ -28,6 +29,9 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stores are native");
 #define MICROVMI_STATE_LEN     1272
 #define MICROVMI_STATE_VERSION 1
 #define MICROVMI_NOTE_TYPE     1
+
+#define VMCOREINFO_NAME	       "VMCOREINFO"
+#define VMCOREINFO_TYPE	       0
 
 #define NOTE_LEN_MAX	       (sizeof(Elf64_Nhdr) + 12 + MICROVMI_STATE_LEN)
 #define NOTES_PER_VCPU	       3
@@ -240,8 +244,17 @@ static bool has_paging(const struct mvmi_regs *regs)
 	       mvmi_regset_has(regs->valid, MVMI_REG_CR4);
 }
 
-static void
-put_notes(struct writer *w, const struct mvmi_regs *regs, unsigned vcpu_count)
+static void put_vmcoreinfo(struct writer *w, struct mvmi_bytes text)
+{
+	if (!text.len)
+		return;
+	put_note_head(w, VMCOREINFO_NAME, VMCOREINFO_TYPE, (uint32_t)text.len);
+	put(w, text.ptr, text.len);
+	put_zeros(w, (4 - text.len % 4) % 4);
+}
+
+static void put_vcpu_notes(struct writer *w, const struct mvmi_regs *regs,
+			   unsigned vcpu_count)
 {
 	/* A reader matches kinds by their order, so each kind is together. */
 	for (unsigned i = 0; i < vcpu_count; i++)
@@ -298,7 +311,9 @@ static void put_headers(struct writer *w, const struct mvmi_region *regions,
 			.p_paddr = regions[i].start.val,
 			.p_filesz = regions[i].len,
 			.p_memsz = regions[i].len,
-			.p_align = ELFCORE_ALIGN,
+			/* As of kdump and QEMU; crash takes a core with any
+			   other for one of netdump, which has no KASLR. */
+			.p_align = 0,
 		};
 		put(w, &phdr, sizeof(phdr));
 		offset += align(regions[i].len);
@@ -307,10 +322,11 @@ static void put_headers(struct writer *w, const struct mvmi_region *regions,
 
 const char *elfcore_head(const struct mvmi_region *regions, size_t region_count,
 			 const struct mvmi_regs *regs, unsigned vcpu_count,
-			 struct mvmi_span *ret)
+			 struct mvmi_bytes vmcoreinfo, struct mvmi_span *ret)
 {
 	struct writer notes = {
-		.size = (size_t)vcpu_count * NOTES_PER_VCPU * NOTE_LEN_MAX,
+		.size = (size_t)vcpu_count * NOTES_PER_VCPU * NOTE_LEN_MAX +
+			vmcoreinfo.len + NOTE_LEN_MAX,
 	};
 	size_t before =
 		sizeof(Elf64_Ehdr) + (region_count + 1) * sizeof(Elf64_Phdr);
@@ -318,10 +334,11 @@ const char *elfcore_head(const struct mvmi_region *regions, size_t region_count,
 
 	if (region_count + 1 >= PN_XNUM)
 		return "more regions of memory than an ELF core has headers";
-	notes.ptr = malloc(notes.size + 1);
+	notes.ptr = malloc(notes.size);
 	if (!notes.ptr)
 		diag_no_memory();
-	put_notes(&notes, regs, vcpu_count);
+	put_vcpu_notes(&notes, regs, vcpu_count);
+	put_vmcoreinfo(&notes, vmcoreinfo);
 	w = (struct writer){ .size = (size_t)align(before + notes.len) };
 	w.ptr = malloc(w.size);
 	if (!w.ptr)

@@ -107,14 +107,22 @@ decode_prstatus(struct mvmi_bytes desc, struct note_context *ctx,
 	return MVMI_OK;
 }
 
-/** VMCOREINFO: Linux's kdump was here. */
+/**
+ * VMCOREINFO: Linux's kdump was here, unless the file has more registers than
+ * kdump knows: then it is of a VM, and the note is for debuggers' sake.
+ */
 static enum mvmi_status
 decode_vmcoreinfo(struct mvmi_bytes desc, struct note_context *ctx,
 		  struct mvmi_error *err)
 {
+	const struct dump_image *image = ctx->image;
+
 	(void)desc;
 	(void)err;
-	if (ctx->image->hypervisor[0] == '\0')
+	if (image->vcpu_count &&
+	    mvmi_regset_has(image->vcpus[0].valid, MVMI_REG_CR3))
+		return MVMI_OK;
+	if (image->hypervisor[0] == '\0')
 		(void)snprintf(ctx->image->hypervisor,
 			       sizeof(ctx->image->hypervisor), "Linux vmcore");
 	return MVMI_OK;
