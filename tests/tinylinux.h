@@ -285,6 +285,18 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "st_info", "u8", 4, 0 },
 	{ NULL, "st_value", "u64", 8, 0 },
 	{ NULL, "st_size", "u64", 16, 0 },
+	{ "bpf_ksym", NULL, NULL, 40, 0 },
+	{ NULL, "start", "u64", 0, 0 },
+	{ NULL, "name", "u8", 8, 12 },
+	{ NULL, "lnode", "list_head", 24, 0 },
+	{ "ftrace_ops", NULL, NULL, 24, 0 },
+	{ NULL, "trampoline", "u64", 0, 0 },
+	{ NULL, "list", "list_head", 8, 0 },
+	{ "kprobe_insn_page", NULL, NULL, 24, 0 },
+	{ NULL, "list", "list_head", 0, 0 },
+	{ NULL, "insns", "u64", 16, 0 },
+	{ "kprobe_insn_cache", NULL, NULL, 24, 0 },
+	{ NULL, "pages", "list_head", 8, 0 },
 	{ "kernel_symbol", NULL, NULL, 8, 0 },
 	{ NULL, "value_offset", "u32", 0, 0 },
 	{ NULL, "name_offset", "u32", 4, 0 },
@@ -394,6 +406,15 @@ static inline struct mvmi_types *tiny_types_make(const char *without)
 #define TINY_MODULE_KSET  UINT64_C(0x1b80) /**< a pointer to the kset */
 #define TINY_SOCKFS_DNAME UINT64_C(0x1c00)
 #define TINY_SIMPLE_DNAME UINT64_C(0x1c10)
+#define TINY_BPF	  UINT64_C(0x1c20) /**< bpf_kallsyms */
+#define TINY_TRAMPOLINES  UINT64_C(0x1c30)
+#define TINY_KPROBES	  UINT64_C(0x1c40)
+#define TINY_BPF_SHOWN	  UINT64_C(0x1c60) /**< bpf_jit_kallsyms */
+#define TINY_BPF_HIDDEN	  UINT64_C(0x1c70) /**< bpf_jit_harden */
+#define TINY_CALLS	  UINT64_C(0x1d00) /**< sys_call_table, four of them */
+#define TINY_STEXT	  UINT64_C(0x1e00)
+#define TINY_OPENAT	  UINT64_C(0x1e10)
+#define TINY_ETEXT	  UINT64_C(0x1f00)
 #define TINY_VMEMMAP	  UINT64_C(0x20000) /**< a struct page for each frame */
 #define TINY_FREE	  UINT64_C(0x2000)
 
@@ -422,6 +443,16 @@ static inline void tiny_symbols_make(struct mvmi_symbols **ret)
 	tiny_symbol(&b, "mod_tree", TINY_MOD_TREE);
 	tiny_symbol(&b, "module_kset", TINY_MODULE_KSET);
 	tiny_symbol(&b, "sockfs_dname", TINY_SOCKFS_DNAME);
+	tiny_symbol(&b, "bpf_kallsyms", TINY_BPF);
+	tiny_symbol(&b, "ftrace_ops_trampoline_list", TINY_TRAMPOLINES);
+	tiny_symbol(&b, "kprobe_insn_slots", TINY_KPROBES);
+	tiny_symbol(&b, "bpf_jit_kallsyms", TINY_BPF_SHOWN);
+	tiny_symbol(&b, "bpf_jit_harden", TINY_BPF_HIDDEN);
+	tiny_symbol(&b, "sys_call_table", TINY_CALLS);
+	tiny_symbol(&b, "after_the_table", TINY_CALLS + 32);
+	tiny_symbol(&b, "_stext", TINY_STEXT);
+	tiny_symbol(&b, "__x64_sys_openat", TINY_OPENAT);
+	tiny_symbol(&b, "_etext", TINY_ETEXT);
 	tiny_symbol(&b, "simple_dname", TINY_SIMPLE_DNAME);
 	if (symbols_builder_finish(&b, ret, NULL) != MVMI_OK)
 		abort();

@@ -232,6 +232,9 @@ static inline void tvfs_reset(bool frozen)
 	tvfs_put_socket();
 	tiny_list_init(TINY_MODULES);
 	tiny_list_init(TVFS_KSET);
+	tiny_list_init(TINY_BPF);
+	tiny_list_init(TINY_TRAMPOLINES);
+	tiny_list_init(TINY_KPROBES + 8);
 	ramvm_put64(TINY_MODULE_KSET, TVFS_KSET);
 	tvfs_put_module(0, "first");
 	tvfs_put_module(1, "second");

@@ -342,6 +342,100 @@ static void symbols_of_modules_follow_the_kernel_s(void)
 	tiny_close(os);
 }
 
+/** One trampoline, two BPF programs and a page of kprobes at TVFS_END. */
+static void put_made(void)
+{
+	uint64_t at = TVFS_END;
+
+	ramvm_put64(at, 0x20000);
+	tiny_list_add(TINY_TRAMPOLINES, at + 8);
+	ramvm_put64(at + 0x40, 0x20010);
+	tiny_put_text(at + 0x48, "bpf_prog_1");
+	tiny_list_add(TINY_BPF, at + 0x58);
+	ramvm_put64(at + 0x80, 0x20020);
+	memcpy(ramvm.ram + at + 0x88, "bpf_prog_far_too_long", 12);
+	tiny_list_add(TINY_BPF, at + 0x98);
+	tiny_list_add(TINY_KPROBES + 8, at + 0xc0);
+	ramvm_put64(at + 0xd0, 0x20030);
+}
+
+static void check_made(struct mvmi_os *os, const char *const *names,
+		       const char *const *modules, size_t count)
+{
+	struct mvmi_symbols *symbols = NULL;
+	struct mvmi_symbol symbol;
+	size_t all;
+
+	CHECK(mvmi_os_symbols(os, &symbols, &err) == MVMI_OK);
+	all = mvmi_symbols_count(symbols);
+	for (size_t i = 0; i < count; i++) {
+		CHECK(mvmi_symbols_get(symbols, all - count + i, &symbol));
+		CHECK(strcmp(symbol.name, names[i]) == 0);
+		CHECK(strcmp(symbol.module, modules[i]) == 0);
+		CHECK(symbol.type == 't');
+	}
+	mvmi_symbols_destroy(symbols);
+}
+
+static void code_that_was_made_at_run_time_has_symbols(void)
+{
+	static const char *const names[] = { "ftrace_trampoline", "bpf_prog_1",
+					     "bpf_prog_fa",
+					     "kprobe_insn_page" };
+	static const char *const modules[] = { "__builtin__ftrace", "bpf",
+					       "bpf", "__builtin__kprobes" };
+	struct mvmi_os *os;
+
+	tvfs_reset(true);
+	put_made();
+	ramvm_put32(TINY_BPF_SHOWN, 1);
+	os = tiny_open(NULL);
+	check_made(os, names, modules, 4);
+	tiny_close(os);
+}
+
+static void bpf_programs_are_hidden_as_the_guest_hides_them(void)
+{
+	static const char *const names[] = { "ftrace_trampoline",
+					     "kprobe_insn_page" };
+	static const char *const modules[] = { "__builtin__ftrace",
+					       "__builtin__kprobes" };
+	struct mvmi_os *os;
+
+	tvfs_reset(true);
+	put_made();
+	ramvm_put32(TINY_BPF_SHOWN, 1);
+	ramvm_put32(TINY_BPF_HIDDEN, 2);
+	os = tiny_open(NULL);
+	check_made(os, names, modules, 2);
+	tiny_close(os);
+}
+
+static void system_calls_that_lead_elsewhere_are_foreign(void)
+{
+	const struct mvmi_syscall_list *list = NULL;
+	struct mvmi_os *os;
+
+	tvfs_reset(true);
+	ramvm_put64(TINY_CALLS, TINY_OPENAT);
+	ramvm_put64(TINY_CALLS + 8, 0x10123);
+	ramvm_put64(TINY_CALLS + 16, UINT64_C(0xffffffffc0001234));
+	ramvm_put64(TINY_CALLS + 24, 0x6161616161616161);
+	os = tiny_open(NULL);
+	CHECK(mvmi_os_list_syscalls(os, &list, &err) == MVMI_OK);
+	/* The last is what follows a table: no address. */
+	CHECK(list->count == 3 && list->items[2]->number == 2);
+	CHECK(strcmp(list->items[0]->name, "openat") == 0);
+	CHECK(strcmp(list->items[0]->symbol, "__x64_sys_openat") == 0);
+	CHECK(!list->items[0]->is_foreign);
+	CHECK(list->items[1]->is_foreign);
+	CHECK(strcmp(list->items[1]->symbol, "[first]+0x123") == 0);
+	CHECK(list->items[2]->is_foreign && list->items[2]->name[0] == '\0');
+	CHECK(strcmp(list->items[2]->symbol, "0xffffffffc0001234") == 0);
+	mvmi_os_free(list);
+	tiny_close(os);
+}
+
 static void a_module_of_four_billion_symbols_is_refused(void)
 {
 	struct mvmi_symbols *symbols = NULL;
@@ -461,6 +555,9 @@ TESTS(T(files_are_told_with_all_that_fdinfo_says),
       T(a_unix_name_that_is_too_long_is_doubted),
       T(modules_are_listed_in_their_order),
       T(symbols_of_modules_follow_the_kernel_s),
+      T(code_that_was_made_at_run_time_has_symbols),
+      T(bpf_programs_are_hidden_as_the_guest_hides_them),
+      T(system_calls_that_lead_elsewhere_are_foreign),
       T(a_module_of_four_billion_symbols_is_refused),
       T(views_that_agree_give_no_findings),
       T(a_task_that_left_the_list_is_found),
