@@ -16,7 +16,7 @@
 #ifndef RAMVM_PAGES
 #define RAMVM_PAGES ((size_t)64)
 #endif
-#define RAMVM_LEN   (RAMVM_PAGES * MVMI_PAGE_SIZE)
+#define RAMVM_LEN (RAMVM_PAGES * MVMI_PAGE_SIZE)
 
 struct ramvm {
 	struct mvmi_conn conn;

@@ -31,8 +31,9 @@ enum {
 #define CHANGES_MAX 64
 #define REGISTERS   8 /* the area that stands for them */
 
-static struct lgen guests[2];
-static uint8_t *pristine[2];
+/** By five_level; and with BTF large enough for NO_KALLSYMS, behind. */
+static struct lgen guests[4];
+static uint8_t *pristine[4];
 
 static void require(bool holds)
 {
@@ -42,10 +43,10 @@ static void require(bool holds)
 
 static void make_guests(void)
 {
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		pristine[i] = calloc(1, LGEN_LEN);
 		require(pristine[i] != NULL);
-		lgen_make(&guests[i], pristine[i], i == 1, true);
+		lgen_make(&guests[i], pristine[i], i % 2, i / 2);
 	}
 }
 
@@ -161,6 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mvmi_os *os;
 	struct mvmi_vm *vm;
 	size_t changes;
+	size_t which;
 
 	if (!pristine[0]) {
 		make_guests();
@@ -168,8 +170,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (size == 0)
 		return 0;
-	guest = &guests[data[0] & WITH_FIVE_LEVELS];
-	set_memory(guest, data[0] & WITH_FIVE_LEVELS, data[0]);
+	which = (data[0] & WITH_FIVE_LEVELS) + (data[0] & NO_KALLSYMS ? 2 : 0);
+	guest = &guests[which];
+	set_memory(guest, which, data[0]);
 	set_registers(data[0]);
 	changes = (size - 1) / 4 < CHANGES_MAX ? (size - 1) / 4 : CHANGES_MAX;
 	for (size_t i = 0; i < changes; i++)

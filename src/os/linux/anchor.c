@@ -20,7 +20,7 @@
 
 static bool is_readable(struct mvmi_vm *vm, uint64_t gpa)
 {
-	uint8_t entry[8];
+	uint8_t entry[8] = { 0 };
 
 	return mvmi_mem_read(vm, mvmi_gpa_at(gpa),
 			     (struct mvmi_span){ entry, sizeof(entry) },

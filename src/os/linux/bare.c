@@ -223,7 +223,7 @@ find_init_task(struct bare *bare, struct mvmi_error *err)
 /** Could the page at gpa be a top-level table, by its last entry? */
 static bool may_be_table(struct mvmi_vm *vm, uint64_t gpa)
 {
-	uint8_t raw[8];
+	uint8_t raw[8] = { 0 };
 	uint64_t entry;
 
 	if (mvmi_mem_read(vm, mvmi_gpa_at(gpa + ENTRY_LAST),

@@ -165,7 +165,7 @@ check_vmcoreinfo(struct linux_os *guest, struct mvmi_error *err)
 	struct linux_kernel *kernel = &guest->kernel;
 	uint64_t phys_base =
 		kernel->gpa.val - (kernel->base.val - KERNEL_MAP_START);
-	uint8_t page[MVMI_PAGE_SIZE];
+	uint8_t page[MVMI_PAGE_SIZE] = { 0 };
 	struct vmcoreinfo info;
 	uint64_t data;
 
