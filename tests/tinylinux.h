@@ -10,6 +10,7 @@
 #ifndef MICROVMI_TEST_TINYLINUX_H
 #define MICROVMI_TEST_TINYLINUX_H
 
+#include <stdio.h>
 #include <string.h>
 
 #include "os/linux/linux.h"
@@ -141,6 +142,10 @@ static const struct tiny_row tiny_rows[] = {
 	{ "xa_node", NULL, NULL, 576, 0 },
 	{ NULL, "shift", "u8", 0, 0 },
 	{ NULL, "slots", "u64", 40, 64 },
+	{ "radix_tree_node", NULL, NULL, 528, 0 },
+	{ NULL, "shift", "u8", 0, 0 },
+	{ NULL, "path", "u32", 4, 0 },
+	{ NULL, "slots", "u64", 16, 64 },
 	{ "address_space", NULL, NULL, 32, 0 },
 	{ NULL, "host", "u64", 0, 0 },
 	{ NULL, "i_pages", "xarray", 8, 0 },
@@ -335,15 +340,18 @@ tiny_type(const struct tiny_types *types, const char *name)
 static inline bool
 tiny_without(const char *without, const char *owner, const char *name)
 {
-	const char *dot = without ? strchr(without, '.') : NULL;
+	char full[64];
 
-	if (!without)
-		return false;
-	if (!dot)
-		return strcmp(without, owner) == 0;
-	return name && strlen(owner) == (size_t)(dot - without) &&
-	       strncmp(without, owner, strlen(owner)) == 0 &&
-	       strcmp(dot + 1, name) == 0;
+	(void)snprintf(full, sizeof(full), "%s%s%s", owner, name ? "." : "",
+		       name ? name : "");
+	while (without) {
+		size_t len = strcspn(without, ",");
+
+		if (strlen(full) == len && strncmp(full, without, len) == 0)
+			return true;
+		without = without[len] ? without + len + 1 : NULL;
+	}
+	return false;
 }
 
 /** Arrays come before the struct whose members they are. */
@@ -373,7 +381,8 @@ tiny_struct(struct tiny_types *types, const struct tiny_row *row, size_t count,
 /**
  * Make the types of tiny_rows.
  *
- * @param without  A struct, or "struct.member", that this kernel does not have.
+ * @param without  Structs and "struct.member"s that this kernel does not have,
+ *                 with a comma between.
  */
 static inline struct mvmi_types *tiny_types_make(const char *without)
 {
