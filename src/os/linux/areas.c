@@ -312,7 +312,6 @@ static enum mvmi_status add_file(struct linux_os *guest, mvmi_gva file,
 				 struct mvmi_area *ret, struct mvmi_error *err)
 {
 	struct object object;
-	mvmi_gva super = { 0 };
 	uint64_t device;
 	enum mvmi_status status = path_prepare(guest, err);
 
@@ -325,9 +324,9 @@ static enum mvmi_status add_file(struct linux_os *guest, mvmi_gva file,
 				     object_gva(&object, FILE_INODE), err);
 	if (status == MVMI_OK) {
 		ret->inode = object_u64(&object, INODE_NUMBER);
-		super = object_gva(&object, INODE_SB);
 		status = object_read(&object, guest->os.space,
-				     &guest->shapes.super_block, super, err);
+				     &guest->shapes.super_block,
+				     object_gva(&object, INODE_SB), err);
 	}
 	if (status != MVMI_OK)
 		return status;

@@ -96,7 +96,6 @@ enum mvmi_status task_read(struct linux_os *guest, mvmi_gva at,
 /** A walk along one list of tasks. */
 struct task_walk {
 	struct linux_os *guest;
-	bool threads; /**< of each process on the list, too */
 	size_t links; /**< the member of struct task_struct that is linked */
 	task_fn fn;
 	void *arg;
