@@ -22,8 +22,6 @@
 /* Protocol 2.08 added the payload's place. */
 #define BZIMAGE_VERSION_MIN 0x208
 
-#define BZIMAGE_X86_64	    62
-
 /* __START_KERNEL_map: kernels are linked from here on. */
 #define BZIMAGE_KERNEL_ADDR UINT64_C(0xffffffff80000000)
 
@@ -89,7 +87,7 @@ bzimage_next(const struct elf *elf, const struct elf_segment *after)
 
 bool bzimage_is_kernel(const struct elf *elf)
 {
-	return elf->machine == BZIMAGE_X86_64 && bzimage_next(elf, NULL);
+	return elf->machine == ELF_MACHINE_X86_64 && bzimage_next(elf, NULL);
 }
 
 /** Lay the segments out as they are in memory. */

@@ -40,6 +40,10 @@ enum elf_type {
 	ELF_TYPE_REL = 1, /**< relocatable: an object file, a kernel module */
 };
 
+enum elf_machine {
+	ELF_MACHINE_X86_64 = 62,
+};
+
 enum elf_segment_type {
 	ELF_PT_LOAD = 1,
 	ELF_PT_DYNAMIC = 2,

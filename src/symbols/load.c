@@ -297,10 +297,14 @@ load_elf_types(struct load_input *in, struct mvmi_types **ret,
 	status = elf_read_sections(&elf, err);
 	has_dwarf = elf_has_section(&elf, ".debug_info") ||
 		    elf_has_section(&elf, ".zdebug_info");
-	/* A module's BTF is an addition to its kernel's, and no use alone. */
 	if (!has_dwarf || elf.type != ELF_TYPE_REL)
 		btf = elf_find_section(&elf, ".BTF");
-	if (status == MVMI_OK && btf)
+	if (status == MVMI_OK && btf && elf.type == ELF_TYPE_REL &&
+	    elf.machine == ELF_MACHINE_X86_64)
+		status = fail(err, MVMI_ERR_UNSUPPORTED,
+			      "the BTF of a kernel module only adds to its "
+			      "kernel's; load the kernel's");
+	else if (status == MVMI_OK && btf)
 		status = load_btf_section(&elf, btf, ret, err);
 	else if (status == MVMI_OK && !has_dwarf)
 		status = fail(err, MVMI_ERR_UNSUPPORTED,

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(unpack_is_packed(packed) || status == MVMI_ERR_UNSUPPORTED);
 	require(status == MVMI_OK ? got.len <= FUZZ_LEN_MAX
 				  : err.msg[0] && !got.ptr);
-	for (size_t i = 0; i < got.len; i++)
+	for (size_t i = 0; got.ptr && i < got.len; i++)
 		sum += got.ptr[i];
 	require(sum <= got.len * UINT8_MAX);
 	free(got.ptr);

@@ -141,31 +141,6 @@ static void what_is_of_no_known_format_says_what_is_known(void)
 	CHECK(!symbols && !types);
 }
 
-/** Protocol 2.15; a payload of 64 bytes at 0x500. */
-static const uint8_t boot_image[2048] = {
-	[0x1f1] = 1, [0x202] = 'H',  'd',	    'r', 'S', 0x0f, 2,
-	[0x249] = 1, [0x24c] = 0x40, [0x500] = 'B', 'Z', 'h', '9',
-};
-
-static void a_boot_image_of_unknown_compression_names_the_way_out(void)
-{
-	struct mvmi_symbols *symbols = NULL;
-	struct mvmi_error err;
-	uint8_t image[2048];
-
-	memcpy(image, boot_image, sizeof(image));
-	CHECK(load_symbols((struct mvmi_bytes){ image, sizeof(image) }, 0,
-			   &symbols, &err) == MVMI_ERR_UNSUPPORTED);
-	CHECK(strstr(err.msg, "extract-vmlinux"));
-	image[0x24e] = 1;
-	CHECK(load_symbols((struct mvmi_bytes){ image, sizeof(image) }, 0,
-			   &symbols, &err) == MVMI_ERR_CORRUPT);
-	image[0x206] = 7;
-	CHECK(load_symbols((struct mvmi_bytes){ image, sizeof(image) }, 0,
-			   &symbols, &err) == MVMI_ERR_UNSUPPORTED);
-	CHECK(strstr(err.msg, "boot protocol 0x207"));
-}
-
 static void files_without_a_size_are_read_to_their_end(void)
 {
 	struct mvmi_symbols *symbols = NULL;
@@ -185,5 +160,4 @@ static void files_without_a_size_are_read_to_their_end(void)
 TESTS(T(a_system_map_is_known_plain_and_packed),
       T(an_elf_image_gives_symbols_and_types), T(bare_btf_gives_types),
       T(what_is_of_no_known_format_says_what_is_known),
-      T(a_boot_image_of_unknown_compression_names_the_way_out),
       T(files_without_a_size_are_read_to_their_end))
