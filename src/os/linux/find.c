@@ -192,8 +192,9 @@ search_root(struct search *search, const struct mvmi_space_params *params,
 	return status;
 }
 
+/** Try the page tables of each vCPU. */
 static enum mvmi_status
-by_registers(struct search *search, struct mvmi_error *err)
+try_registers(struct search *search, struct mvmi_error *err)
 {
 	struct mvmi_vm *vm = search->guest->os.vm;
 	unsigned count = MIN(mvmi_vcpu_count(vm), VCPUS_MAX);
@@ -213,6 +214,20 @@ by_registers(struct search *search, struct mvmi_error *err)
 		if (search->done)
 			return MVMI_OK;
 		status = search_aside(search, status, why, err);
+	}
+	return status;
+}
+
+/** In a running guest, a process may end while its page tables are read. */
+static enum mvmi_status
+by_registers(struct search *search, struct mvmi_error *err)
+{
+	unsigned tries = linux_is_running(search->guest) ? LINUX_TRIES : 1;
+	enum mvmi_status status = MVMI_OK;
+
+	while (status == MVMI_OK && !search->done && tries--) {
+		search->closest = (struct mvmi_error){ .status = MVMI_OK };
+		status = try_registers(search, err);
 	}
 	return status;
 }

@@ -112,18 +112,40 @@ static bool find_clock(struct linux_os *guest, mvmi_gva *ret)
 	return type.size != 0;
 }
 
+/** Read the clock, twice the same: a running guest sets it every few ms. */
+static bool read_clock(struct linux_os *guest, const struct shape *shape,
+		       struct object *ret)
+{
+	mvmi_gva gva;
+
+	if (!find_clock(guest, &gva))
+		return false;
+	for (unsigned i = 0; i < LINUX_TRIES; i++) {
+		uint8_t again[SHAPE_LEN_MAX] = { 0 };
+
+		if (object_read(ret, guest->os.space, shape, gva, NULL) !=
+			    MVMI_OK ||
+		    mvmi_space_read(guest->os.space,
+				    mvmi_gva_at(gva.val + shape->start),
+				    (struct mvmi_span){ again, shape->len },
+				    NULL) != MVMI_OK)
+			return false;
+		if (memcmp(again, ret->bytes, shape->len) == 0)
+			return true;
+	}
+	return false;
+}
+
 /** Time since boot, suspension included, when the clock last ticked. */
 static uint64_t read_uptime(struct linux_os *guest)
 {
 	struct shape shape = { .spec = NULL };
 	struct object clock;
 	uint64_t shift;
-	mvmi_gva gva;
 
-	if (!find_clock(guest, &gva) ||
-	    shape_resolve(&shape, &clock_spec, guest->os.types, NULL) !=
+	if (shape_resolve(&shape, &clock_spec, guest->os.types, NULL) !=
 		    MVMI_OK ||
-	    object_read(&clock, guest->os.space, &shape, gva, NULL) != MVMI_OK)
+	    !read_clock(guest, &shape, &clock))
 		return 0;
 	/* A clock source is one of the kernel's own objects: else no clock. */
 	shift = object_u64(&clock, CLOCK_SHIFT);
