@@ -73,8 +73,9 @@ mvmi_symbols_prepare(const struct mvmi_symbols *symbols,
 		     struct mvmi_error *err);
 
 /**
- * Read symbols from a file: System.map (or /proc/kallsyms), an ELF image, or
- * an ISF (plain, gzip, xz, zstd), told apart by content.
+ * Read symbols from a file: System.map (or /proc/kallsyms), an ELF image, an
+ * ISF, or a kernel's boot image (vmlinuz), told apart by content; each may be
+ * compressed by gzip, xz, zstd or lz4.
  *
  * @param bias  Added to every address but those of absolute symbols: the
  *              program's load bias, or the kernel's KASLR slide.
@@ -210,8 +211,9 @@ MVMI_API size_t mvmi_types_declare(const struct mvmi_types *types, uint32_t id,
 				   const char *name, char *buf, size_t len);
 
 /**
- * Read types from a file: an ELF image with BTF or DWARF, bare BTF, or an ISF,
- * told apart by content.
+ * Read types from a file: an ELF image with BTF or DWARF, bare BTF, an ISF, or a
+ * kernel's boot image (vmlinuz), told apart by content; each may be compressed
+ * by gzip, xz, zstd or lz4.
  *
  * @param ret  Release with mvmi_types_destroy().
  *
