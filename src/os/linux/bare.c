@@ -414,6 +414,8 @@ enum mvmi_status search_bare(struct search *search, struct mvmi_error *err)
 		status = kernel_take(search->guest, search->options, &found,
 				     &why);
 	search->done = status == MVMI_OK;
+	if (status == MVMI_ERR_UNSUPPORTED && !search->scan.msg[0])
+		search->scan = why;
 	mvmi_symbols_destroy(found.symbols);
 	mvmi_types_destroy(bare.types);
 	return search_aside(search, status, &why, err);

@@ -242,11 +242,12 @@ give_up(const struct search *search, struct mvmi_error *err)
 		return search->closest.status;
 	}
 	return fail(err, MVMI_ERR_UNSUPPORTED,
-		    "no x86-64 Linux kernel found: not by registers (%.120s), "
+		    "no x86-64 Linux kernel found: not by registers (%.110s), "
 		    "nor VMCOREINFO, kallsyms or BTF in %" PRIu64
-		    " MiB of RAM; let the guest boot first, or give a dump "
-		    "with all of its memory",
-		    search->registers.msg, search->scanned >> 20);
+		    " MiB of RAM (%.110s); let the guest boot first, or give a "
+		    "dump with all of its memory",
+		    search->registers.msg, search->scanned >> 20,
+		    search->scan.msg[0] ? search->scan.msg : "no trace of one");
 }
 
 enum mvmi_status

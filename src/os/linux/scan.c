@@ -110,9 +110,10 @@ locate(struct search *search, const struct ram_copy *copy, bool relative,
 	if (!relative) {
 		if (find_root(search, copy, root, &params))
 			return anchor_of_root(vm, &params, &found->anchor, err);
-		return fail(err, MVMI_ERR_CORRUPT,
-			    "no page tables around the symbols at 0x%" PRIx64
-			    " map themselves to 0x%" PRIx64,
+		return fail(err, MVMI_ERR_UNSUPPORTED,
+			    "the kernel at 0x%" PRIx64
+			    " does not run: no page tables there map "
+			    "themselves to 0x%" PRIx64,
 			    copy->gpa.val, root.val);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(modes) && status != MVMI_OK; i++) {
@@ -164,6 +165,8 @@ try_tokens(struct search *search, const struct ram_walk *walk, uint64_t gpa,
 		status = kernel_take(search->guest, search->options, &found,
 				     &why);
 	search->done = status == MVMI_OK;
+	if (status == MVMI_ERR_UNSUPPORTED)
+		search->scan = why;
 	mvmi_symbols_destroy(found.symbols);
 	return search_aside(search, status, &why, err);
 }

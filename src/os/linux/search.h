@@ -31,6 +31,8 @@ struct search {
 	struct mvmi_error closest;
 	/** Why the registers led nowhere. */
 	struct mvmi_error registers;
+	/** Why what was found in RAM led nowhere; msg is "" for nothing. */
+	struct mvmi_error scan;
 };
 
 /**
