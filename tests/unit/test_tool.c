@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
-#include "fields.h"
 #include "harness.h"
-#include "number.h"
-#include "output.h"
 #include "symbols/btf_builder.h"
-#include "tree.h"
-#include "utf8.h"
+#include "tools/microvmi/address.h"
+#include "tools/microvmi/fields.h"
+#include "tools/microvmi/number.h"
+#include "tools/microvmi/output.h"
+#include "tools/microvmi/tree.h"
+#include "tools/microvmi/utf8.h"
 
 /* ---- text -------------------------------------------------------------- */
 
