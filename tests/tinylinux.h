@@ -172,6 +172,7 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "i_size", "u64", 16, 0 },
 	{ NULL, "i_sb", "u64", 24, 0 },
 	{ NULL, "i_mapping", "u64", 32, 0 },
+	{ NULL, "i_private", "u64", 40, 0 },
 	{ "super_block", NULL, NULL, 64, 0 },
 	{ NULL, "s_dev", "u32", 0, 0 },
 	{ NULL, "s_flags", "u64", 8, 0 },
@@ -211,6 +212,10 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "mnt_node", "rb_node", 80, 0 },
 	{ "file_system_type", NULL, NULL, 8, 0 },
 	{ NULL, "name", "u64", 0, 0 },
+	{ "proc_ns_operations", NULL, NULL, 8, 0 },
+	{ NULL, "name", "u64", 0, 0 },
+	{ "ns_common", NULL, NULL, 16, 0 },
+	{ NULL, "ops", "u64", 8, 0 },
 	{ "mnt_namespace", NULL, NULL, 24, 0 },
 	{ NULL, "list", "list_head", 0, 0 },
 	{ NULL, "mounts", "rb_root", 16, 0 },
@@ -415,6 +420,7 @@ static inline struct mvmi_types *tiny_types_make(const char *without)
 #define TINY_MODULE_KSET  UINT64_C(0x1b80) /**< a pointer to the kset */
 #define TINY_SOCKFS_DNAME UINT64_C(0x1c00)
 #define TINY_SIMPLE_DNAME UINT64_C(0x1c10)
+#define TINY_NS_DNAME	  UINT64_C(0x1c80)
 #define TINY_BPF	  UINT64_C(0x1c20) /**< bpf_kallsyms */
 #define TINY_TRAMPOLINES  UINT64_C(0x1c30)
 #define TINY_KPROBES	  UINT64_C(0x1c40)
@@ -452,6 +458,7 @@ static inline void tiny_symbols_make(struct mvmi_symbols **ret)
 	tiny_symbol(&b, "mod_tree", TINY_MOD_TREE);
 	tiny_symbol(&b, "module_kset", TINY_MODULE_KSET);
 	tiny_symbol(&b, "sockfs_dname", TINY_SOCKFS_DNAME);
+	tiny_symbol(&b, "ns_dname", TINY_NS_DNAME);
 	tiny_symbol(&b, "bpf_kallsyms", TINY_BPF);
 	tiny_symbol(&b, "ftrace_ops_trampoline_list", TINY_TRAMPOLINES);
 	tiny_symbol(&b, "kprobe_insn_slots", TINY_KPROBES);

@@ -62,6 +62,27 @@ static void a_pseudo_file_is_named_by_its_own_function(void)
 	tiny_close(os);
 }
 
+static void a_namespace_is_named_by_its_kind(void)
+{
+	uint64_t inode = TVFS_INODES + 64 * UINT64_C(2);
+	const struct mvmi_file_list *list;
+	struct mvmi_os *os;
+
+	tvfs_reset(true);
+	ramvm_put64(TVFS_OPS, TINY_NS_DNAME);
+	/* Since 6.9 this leads elsewhere than it did. */
+	ramvm_put64(tvfs_dentry_at(TVFS_SOCKET_NAME) + 56, TVFS_SUPER);
+	ramvm_put64(inode + 40, TVFS_END);
+	ramvm_put64(TVFS_END + 8, TVFS_END + 16);
+	ramvm_put64(TVFS_END + 16, TVFS_END + 24);
+	tiny_put_text(TVFS_END + 24, "mnt");
+	os = tiny_open(NULL);
+	list = list_files(os);
+	CHECK(strcmp(list->items[2]->path, "mnt:[7]") == 0);
+	mvmi_os_free(list);
+	tiny_close(os);
+}
+
 /** The one descriptor of a hostile guest has no path, for this reason. */
 static void check_path_is_doubted(const char *why)
 {
@@ -539,7 +560,8 @@ static void a_broken_list_is_a_finding(void)
 }
 
 TESTS(T(files_are_told_with_all_that_fdinfo_says),
-      T(a_pseudo_file_is_named_by_its_own_function), T(a_loop_of_dentries_ends),
+      T(a_pseudo_file_is_named_by_its_own_function),
+      T(a_namespace_is_named_by_its_kind), T(a_loop_of_dentries_ends),
       T(a_path_has_a_longest_length), T(a_loop_of_mounts_ends),
       T(a_name_that_is_too_long_is_corrupt),
       T(a_parent_that_is_nowhere_is_said),

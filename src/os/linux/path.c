@@ -312,19 +312,19 @@ inode_number(struct linux_os *guest, const struct object *dentry, uint64_t *ret,
 	return status;
 }
 
-/** ns_dname(): the operations lie in the dentry, since 6.9 in the namespace. */
+/** ns_dname(): the inode belongs to the namespace, which names its kind. */
 static enum mvmi_status
 name_namespace(struct linux_os *guest, const struct object *dentry,
 	       char name[PSEUDO_MAX], struct mvmi_error *err)
 {
-	uint64_t ops = object_u64(dentry, DENTRY_PRIVATE);
+	uint64_t ops = 0;
 	uint64_t text = 0;
 	struct object inode;
 	enum mvmi_status status =
 		object_read(&inode, guest->os.space, &guest->shapes.inode,
 			    object_gva(dentry, DENTRY_INODE), err);
 
-	if (status == MVMI_OK && !ops)
+	if (status == MVMI_OK)
 		status = member_read(guest, "ns_common", "ops",
 				     object_gva(&inode, INODE_PRIVATE), &ops,
 				     err);
