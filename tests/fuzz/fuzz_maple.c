@@ -4,9 +4,13 @@
  *
  * An input is a root and an image of RAM. Whatever it holds, a walk ends, and
  * what it gives is in order: no entry begins before the one before has ended.
+ * Finding one of them by an index finds the same.
  */
 #include "../tinylinux.h"
 #include "base/cursor.h"
+
+/** Finds that one walk is checked by: each walks down anew. */
+#define FINDS_MAX 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,12 +20,25 @@ static void require(bool cond)
 		abort();
 }
 
-/** What was given last. */
+/** The tree, and what was given last. */
 struct passed {
+	struct mvmi_space *space;
+	const struct maple_shapes *shapes;
+	uint64_t root;
 	bool any;
 	uint64_t last;
 	size_t count;
 };
+
+static void check_find(const struct passed *passed, uint64_t index,
+		       uint64_t first, uint64_t entry)
+{
+	struct maple_entry found = { .value = 0 };
+
+	require(maple_find(passed->space, passed->shapes, passed->root, index,
+			   &found, NULL) == MVMI_OK);
+	require(found.first == first && found.value == entry);
+}
 
 static enum mvmi_status take(uint64_t first, uint64_t last, uint64_t entry,
 			     void *arg, struct mvmi_error *err)
@@ -32,6 +49,12 @@ static enum mvmi_status take(uint64_t first, uint64_t last, uint64_t entry,
 	require(first <= last);
 	require(!passed->any || first > passed->last);
 	require(entry >= 4096 && (entry & 3) == 0);
+	if (passed->count < FINDS_MAX) {
+		check_find(passed, first, first, entry);
+		check_find(passed, last, first, entry);
+		if (!passed->any || first > passed->last + 1)
+			check_find(passed, first - (first != 0), first, entry);
+	}
 	passed->any = true;
 	passed->last = last;
 	passed->count++;
@@ -42,18 +65,17 @@ static void walk(const struct maple_shapes *shapes, uint64_t root)
 {
 	struct mvmi_space_params params = { .size = sizeof(params),
 					    .paging = MVMI_PAGING_NONE };
-	struct passed passed = { .any = false };
+	struct passed passed = { .shapes = shapes, .root = root };
 	struct mvmi_error err = { .status = MVMI_OK };
-	struct mvmi_space *space = NULL;
 	struct mvmi_vm *vm = ramvm_open();
 	enum mvmi_status status;
 
-	require(mvmi_space_create(vm, &params, &space, NULL) == MVMI_OK);
-	status = maple_walk(space, shapes, root, take, &passed, &err);
+	require(mvmi_space_create(vm, &params, &passed.space, NULL) == MVMI_OK);
+	status = maple_walk(passed.space, shapes, root, take, &passed, &err);
 	require(status == MVMI_OK ||
 		(err.status == status && err.msg[0] != '\0'));
 	require(passed.count <= MAPLE_NODES_MAX * 32);
-	mvmi_space_destroy(space);
+	mvmi_space_destroy(passed.space);
 	mvmi_vm_close(vm);
 }
 

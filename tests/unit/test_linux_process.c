@@ -340,6 +340,88 @@ static void image_is_where_an_elf_head_is_mapped(void)
 	tiny_close(os);
 }
 
+/** Of a kernel before 6.1: areas are a list. */
+static void areas_of_old_are_found_for_a_read(void)
+{
+	const uint64_t next = AREA_AT + 96;
+	uint8_t bytes[2];
+	struct mvmi_error err;
+	struct mvmi_os *os;
+
+	reset(5 * MVMI_PAGE_SIZE);
+	ramvm_put64(tiny_task_at(0) + TINY_MM + 72, AREA_AT);
+	ramvm_put64(AREA_AT + 8, 0x401000);
+	ramvm_put64(AREA_AT + 56, next);
+	memcpy(ramvm.ram + next, ramvm.ram + AREA_AT, 56);
+	ramvm_put64(next, 0x401000);
+	ramvm_put64(next + 8, 0x402000);
+	ramvm_put64(next + 24, 3);
+	os = tiny_open("mm_struct.mm_mt");
+	linux_of(os)->kernel.params.paging = MVMI_PAGING_4LEVEL;
+	CHECK(mvmi_os_process_read(os, 1, mvmi_gva_at(0x400fff),
+				   (struct mvmi_span){ bytes, 2 },
+				   NULL) == MVMI_OK);
+	CHECK(bytes[0] == 'b' && bytes[1] == 'd');
+	CHECK(mvmi_os_process_read(os, 1, mvmi_gva_at(0x401fff),
+				   (struct mvmi_span){ bytes, 2 },
+				   &err) == MVMI_ERR_NOT_PRESENT);
+	CHECK(err.addr == 0x402000);
+	tiny_close(os);
+}
+
+/** A call must end in a success, or in an error that says something. */
+static void check_end(enum mvmi_status status, const struct mvmi_error *err)
+{
+	CHECK(status == MVMI_OK ||
+	      (err->status == status && err->msg[0] != '\0'));
+}
+
+static void call_all(struct mvmi_os *os)
+{
+	const struct mvmi_task_list *tasks = NULL;
+	const struct mvmi_area_list *areas = NULL;
+	const struct mvmi_image_list *images = NULL;
+	const struct mvmi_content *content = NULL;
+	struct mvmi_symbols *symbols = NULL;
+	struct mvmi_error err;
+	uint8_t byte;
+
+	check_end(mvmi_os_list_tasks(os, 0x1f, &tasks, &err), &err);
+	mvmi_os_free(tasks);
+	check_end(mvmi_os_list_areas(os, 1, &areas, &err), &err);
+	mvmi_os_free(areas);
+	check_end(mvmi_os_list_images(os, 1, &images, &err), &err);
+	mvmi_os_free(images);
+	check_end(mvmi_os_read_executable(os, 1, &content, &err), &err);
+	mvmi_os_free(content);
+	check_end(mvmi_os_image_symbols(os, 1, mvmi_gva_at(0x400000), &symbols,
+					&err),
+		  &err);
+	mvmi_symbols_destroy(symbols);
+	check_end(read_byte(os, 0x402000, &byte, &err), &err);
+}
+
+/** Whatever is not there, a call ends, and leaks nothing. */
+static void memory_that_ends_anywhere_is_survived(void)
+{
+	reset(5 * MVMI_PAGE_SIZE);
+	put_elf(ramvm.ram + FRAME(40));
+	ramvm_put64(AREA_AT + 24, 0);
+	ramvm_put64(SLOT(0), PAGE(40));
+	ramvm_put64(PAGE(40) + 32, 0);
+	for (size_t len = 0x1000; len <= RAMVM_LEN;
+	     len += len < 0x2400 || len > 0x12800 ? 0x400 : 0x40) {
+		struct mvmi_os *os;
+
+		ramvm.len = len;
+		ramvm.frozen = (len & 0x40) != 0;
+		os = open_process();
+		call_all(os);
+		tiny_close(os);
+	}
+	ramvm.len = RAMVM_LEN;
+}
+
 static void space_of_a_process_has_its_root(void)
 {
 	struct mvmi_space *space = NULL;
@@ -366,4 +448,5 @@ TESTS(T(untouched_page_comes_from_the_cache),
       T(executable_is_read_with_its_gaps),
       T(executable_of_more_than_a_gibibyte_is_a_limit), T(area_tells_its_file),
       T(image_is_where_an_elf_head_is_mapped),
-      T(space_of_a_process_has_its_root))
+      T(space_of_a_process_has_its_root), T(areas_of_old_are_found_for_a_read),
+      T(memory_that_ends_anywhere_is_survived))

@@ -165,14 +165,41 @@ search_one(const struct object *area, void *arg, struct mvmi_error *err)
 	return fail(err, MVMI_ERR_BUSY, "found");
 }
 
-enum mvmi_status
-area_find(struct linux_os *guest, const struct object *mm, mvmi_gva gva,
-	  struct object *ret, struct mvmi_error *err)
+static enum mvmi_status search_tree(struct area_walk *walk, uint64_t root,
+				    uint64_t gva, struct mvmi_error *err)
+{
+	struct linux_os *guest = walk->guest;
+	struct maple_entry entry = { .value = 0 };
+	enum mvmi_status status = maple_find(
+		guest->os.space, &guest->shapes.maple, root, gva, &entry, err);
+
+	if (status != MVMI_OK || entry.value == 0)
+		return status;
+	return take_entry(entry.first, entry.last, entry.value, walk, err);
+}
+
+enum mvmi_status area_find(struct linux_os *guest, const struct object *mm,
+			   const struct object *below, mvmi_gva gva,
+			   struct object *ret, struct mvmi_error *err)
 {
 	struct area_search search = { .gva = gva.val, .ret = ret };
-	enum mvmi_status status =
-		areas_walk(guest, mm, search_one, &search, err);
+	struct area_walk walk;
+	enum mvmi_status status = areas_prepare(guest, err);
 
+	if (status != MVMI_OK)
+		return status;
+	walk.guest = guest;
+	walk.fn = search_one;
+	walk.arg = &search;
+	walk.count = 0;
+	if (shape_has(&guest->shapes.mm, MM_TREE))
+		status = search_tree(&walk, object_u64(mm, MM_TREE), gva.val,
+				     err);
+	else
+		status = walk_list(&walk,
+				   below ? object_gva(below, AREA_NEXT)
+					 : object_gva(mm, MM_AREA),
+				   err);
 	if (search.found)
 		return MVMI_OK;
 	if (status == MVMI_OK || status == MVMI_ERR_BUSY)

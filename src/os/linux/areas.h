@@ -55,10 +55,13 @@ enum mvmi_status areas_walk(struct linux_os *guest, const struct object *mm,
 /**
  * Find the area that an address lies in.
  *
+ * @param below  One that ends before, to begin at where there is a list; NULL:
+ *               the first one. May be ret.
+ *
  * @retval MVMI_ERR_NOT_PRESENT  There is none.
  */
-enum mvmi_status
-area_find(struct linux_os *guest, const struct object *mm, mvmi_gva gva,
-	  struct object *ret, struct mvmi_error *err);
+enum mvmi_status area_find(struct linux_os *guest, const struct object *mm,
+			   const struct object *below, mvmi_gva gva,
+			   struct object *ret, struct mvmi_error *err);
 
 #endif /* MICROVMI_OS_LINUX_AREAS_H */

@@ -10,6 +10,8 @@
 #include "symbols/elf.h"
 #include "symbols/elfsym.h"
 
+/** Images of one process; a browser has some hundred. */
+#define IMAGES_MAX 65536
 /** No image spans more than this; a user's addresses have 47 bits. */
 #define IMAGE_LEN_MAX (UINT64_C(1) << 40)
 
@@ -135,6 +137,11 @@ linux_list_images(struct mvmi_os *os, uint64_t pid,
 
 		if (!may_begin_image(area) || is_of_image(area, last))
 			continue;
+		if (list.count == IMAGES_MAX) {
+			list_doubt(&list, "there are more than %d images",
+				   IMAGES_MAX);
+			break;
+		}
 		status = add_image(process, area, &list, err);
 		if (list.count)
 			last = list.items[list.count - 1];

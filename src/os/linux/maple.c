@@ -81,6 +81,7 @@ struct maple_walk {
 	const struct maple_shapes *shapes;
 	maple_fn fn;
 	void *arg;
+	uint64_t from; /**< what ends before is passed over */
 	size_t nodes;
 	size_t depth;
 	struct maple_frame frames[MAPLE_HEIGHT_MAX];
@@ -204,6 +205,8 @@ static enum mvmi_status step(struct maple_walk *walk, struct mvmi_error *err)
 	entry = frame->slots[frame->slot++];
 	frame->next = last + 1;
 	frame->done = last == frame->last || frame->slot == frame->slot_count;
+	if (last < walk->from)
+		return MVMI_OK;
 	if (frame->leaf)
 		return is_pointer(entry)
 			       ? walk->fn(first, last, entry, walk->arg, err)
@@ -216,30 +219,78 @@ static enum mvmi_status step(struct maple_walk *walk, struct mvmi_error *err)
 	return enter(walk, entry, first, last, err);
 }
 
-enum mvmi_status
-maple_walk(struct mvmi_space *space, const struct maple_shapes *shapes,
-	   uint64_t root, maple_fn fn, void *arg, struct mvmi_error *err)
+static enum mvmi_status
+walk_from(struct maple_walk *walk, uint64_t root, struct mvmi_error *err)
 {
-	struct maple_walk *walk;
 	enum mvmi_status status;
 
 	if (root < RESERVED_MAX)
 		return MVMI_OK;
 	/* A tree of one entry at index 0 has no node. */
 	if ((root & 3) != 2)
-		return is_pointer(root) ? fn(0, 0, root, arg, err) : MVMI_OK;
-	walk = malloc(sizeof(*walk));
+		return is_pointer(root) && walk->from == 0
+			       ? walk->fn(0, 0, root, walk->arg, err)
+			       : MVMI_OK;
+	status = enter(walk, root, 0, UINT64_MAX, err);
+	while (status == MVMI_OK && walk->depth)
+		status = step(walk, err);
+	return fail_context(err, status, "maple tree 0x%" PRIx64, root);
+}
+
+enum mvmi_status
+maple_walk(struct mvmi_space *space, const struct maple_shapes *shapes,
+	   uint64_t root, maple_fn fn, void *arg, struct mvmi_error *err)
+{
+	struct maple_walk *walk = malloc(sizeof(*walk));
+	enum mvmi_status status;
+
 	if (!walk)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for a tree");
 	walk->space = space;
 	walk->shapes = shapes;
 	walk->fn = fn;
 	walk->arg = arg;
+	walk->from = 0;
 	walk->nodes = 0;
 	walk->depth = 0;
-	status = enter(walk, root, 0, UINT64_MAX, err);
-	while (status == MVMI_OK && walk->depth)
-		status = step(walk, err);
+	status = walk_from(walk, root, err);
 	free(walk);
-	return fail_context(err, status, "maple tree 0x%" PRIx64, root);
+	return status;
+}
+
+static enum mvmi_status
+take_first(uint64_t first, uint64_t last, uint64_t value, void *arg,
+	   struct mvmi_error *err)
+{
+	struct maple_entry *entry = arg;
+
+	*entry = (struct maple_entry){ first, last, value };
+	/* Any failure ends the walk; this one is not passed on. */
+	return fail(err, MVMI_ERR_BUSY, "found");
+}
+
+enum mvmi_status
+maple_find(struct mvmi_space *space, const struct maple_shapes *shapes,
+	   uint64_t root, uint64_t index, struct maple_entry *ret,
+	   struct mvmi_error *err)
+{
+	struct maple_entry entry = { .value = 0 };
+	struct maple_walk *walk = malloc(sizeof(*walk));
+	enum mvmi_status status;
+
+	if (!walk)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a tree");
+	walk->space = space;
+	walk->shapes = shapes;
+	walk->fn = take_first;
+	walk->arg = &entry;
+	walk->from = index;
+	walk->nodes = 0;
+	walk->depth = 0;
+	status = walk_from(walk, root, err);
+	free(walk);
+	if (status != MVMI_OK && entry.value == 0)
+		return status;
+	*ret = entry;
+	return MVMI_OK;
 }

@@ -11,6 +11,7 @@
 
 #define maple_prepare mvmi__maple_prepare
 #define maple_walk    mvmi__maple_walk
+#define maple_find    mvmi__maple_find
 
 /** Levels of a tree; the kernel's own limit (MAPLE_HEIGHT_MAX). */
 #define MAPLE_HEIGHT_MAX 31
@@ -53,5 +54,23 @@ maple_prepare(struct maple_shapes *shapes, const struct mvmi_types *types,
 enum mvmi_status
 maple_walk(struct mvmi_space *space, const struct maple_shapes *shapes,
 	   uint64_t root, maple_fn fn, void *arg, struct mvmi_error *err);
+
+/** What a tree has for a range of indices. */
+struct maple_entry {
+	uint64_t first;
+	uint64_t last;	/**< inclusive */
+	uint64_t value; /**< 0: there is no such entry */
+};
+
+/**
+ * Find the first entry that ends at an index or after it, without a look at
+ * what lies before.
+ *
+ * @retval  As maple_walk().
+ */
+enum mvmi_status
+maple_find(struct mvmi_space *space, const struct maple_shapes *shapes,
+	   uint64_t root, uint64_t index, struct maple_entry *ret,
+	   struct mvmi_error *err);
 
 #endif /* MICROVMI_OS_LINUX_MAPLE_H */

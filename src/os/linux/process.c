@@ -74,16 +74,19 @@ enum mvmi_status
 process_find_area(struct process *process, mvmi_gva gva, struct mvmi_error *err)
 {
 	const struct object *area = &process->area;
+	const struct object *below = NULL;
 	mvmi_gva file;
 	enum mvmi_status status;
 
-	/* Most ask for the same one again. */
+	/* Most ask for the same one again, or for one behind it. */
 	if (process->area_known && gva.val >= object_u64(area, AREA_START) &&
 	    gva.val < object_u64(area, AREA_END))
 		return MVMI_OK;
+	if (process->area_known && gva.val >= object_u64(area, AREA_END))
+		below = area;
 	process->area_known = false;
-	status = area_find(process->guest, &process->mm, gva, &process->area,
-			   err);
+	status = area_find(process->guest, &process->mm, below, gva,
+			   &process->area, err);
 	if (status != MVMI_OK)
 		return status;
 	file = object_gva(area, AREA_FILE);

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/le.h"
 #include "base/util.h"
-#include "os/linux/links.h"
 #include "os/linux/listing.h"
 
 static const char *const task_paths[TASK_FIELDS] = {
@@ -96,7 +95,8 @@ enum mvmi_status task_read(struct linux_os *guest, mvmi_gva at,
 /** A walk along one list of tasks. */
 struct task_walk {
 	struct linux_os *guest;
-	size_t links; /**< the member of struct task_struct that is linked */
+	size_t links;  /**< the member of struct task_struct that is linked */
+	size_t *count; /**< of tasks, on all the lists of one walk */
 	task_fn fn;
 	void *arg;
 	struct object task;
@@ -126,12 +126,13 @@ static enum mvmi_status walk_list(struct task_walk *walk, mvmi_gva head,
 	enum mvmi_status status =
 		mvmi_space_read_u64(walk->guest->os.space, head, &at, err);
 
-	for (size_t n = 0; status == MVMI_OK && at != head.val; n++) {
+	while (status == MVMI_OK && at != head.val) {
 		mvmi_gva link = mvmi_gva_at(at);
 
-		if (n == LINKS_MAX)
+		if (*walk->count == TASKS_MAX)
 			return fail(err, MVMI_ERR_LIMIT, "more than %zu tasks",
-				    LINKS_MAX);
+				    TASKS_MAX);
+		++*walk->count;
 		status = task_read(walk->guest,
 				   shape_container(shape, walk->links, link),
 				   &walk->task, err);
@@ -166,6 +167,7 @@ walk_threads(const struct object *leader, void *arg, struct mvmi_error *err)
 		return processes->fn(leader, processes->arg, err);
 	walk.guest = guest;
 	walk.links = TASK_THREAD_LINKS;
+	walk.count = processes->count;
 	status = walk_list(&walk, mvmi_gva_at(head), processes->fn,
 			   processes->arg, err);
 	return fail_context(err, status, "threads of process %" PRIu64,
@@ -178,6 +180,7 @@ enum mvmi_status tasks_walk(struct linux_os *guest, bool threads, task_fn fn,
 	enum mvmi_status status = tasks_prepare(guest, err);
 	struct task_walk walk;
 	mvmi_gva head = { 0 };
+	size_t count = 0;
 
 	if (status == MVMI_OK)
 		status = linux_symbol(guest, "init_task", &head, err);
@@ -186,6 +189,7 @@ enum mvmi_status tasks_walk(struct linux_os *guest, bool threads, task_fn fn,
 	head.val += shape_offset(&guest->shapes.task, TASK_LINKS);
 	walk.guest = guest;
 	walk.links = TASK_LINKS;
+	walk.count = &count;
 	walk.fn = fn;
 	walk.arg = arg;
 	if (threads)

@@ -82,6 +82,11 @@ enum {
 	TASK_IS_KTHREAD = 0x200000, /**< PF_KTHREAD */
 };
 
+/**
+ * Tasks that a walk sees; the kernel's own limit of ids (PID_MAX_LIMIT). It is
+ * of the whole walk, as hostile processes may share one list of threads.
+ */
+#define TASKS_MAX ((size_t)1 << 22)
 /** Longest name that /proc shows. */
 #define TASK_NAME_MAX 63
 
@@ -101,7 +106,8 @@ typedef enum mvmi_status (*task_fn)(const struct object *task, void *arg,
  *
  * @param threads  Over all threads of each process, its first one first.
  *
- * @retval MVMI_ERR_CORRUPT, MVMI_ERR_LIMIT  As links_walk().
+ * @retval MVMI_ERR_CORRUPT  A task does not point back to the one before.
+ * @retval MVMI_ERR_LIMIT    TASKS_MAX.
  */
 enum mvmi_status tasks_walk(struct linux_os *guest, bool threads, task_fn fn,
 			    void *arg, struct mvmi_error *err);
