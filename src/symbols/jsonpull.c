@@ -219,7 +219,9 @@ struct json_number json_integer(struct json *j)
 			json_fail(j, "an integer of more than 64 bits");
 		number.value = 0 - number.value;
 	}
-	return j->failed ? (struct json_number){ 0 } : number;
+	if (j->failed)
+		return (struct json_number){ 0 };
+	return number;
 }
 
 /** Consume a word of letters. */

@@ -268,7 +268,8 @@ unpack_grow(struct mvmi_span *all, struct mvmi_span *room, size_t max,
 	if (!grown)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for %zu bytes",
 			    len);
-	*all = (struct mvmi_span){ grown, len };
+	all->ptr = grown;
+	all->len = len;
 	*room = (struct mvmi_span){ grown + filled, len - filled };
 	return MVMI_OK;
 }
