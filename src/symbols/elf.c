@@ -2,6 +2,7 @@
 #include "symbols/elf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -428,6 +429,26 @@ elf_build_id(struct elf *elf, struct elf_build_id *ret, struct mvmi_error *err)
 	if (status == MVMI_OK)
 		*ret = id;
 	return status;
+}
+
+enum mvmi_status
+elf_fail_stripped(struct elf *elf, const char *what, struct mvmi_error *err)
+{
+	struct elf_build_id id = { 0 };
+	char hex[2 * ELF_BUILD_ID_MAX + 1] = "";
+
+	if (elf_build_id(elf, &id, NULL) != MVMI_OK || id.len < 2)
+		return fail(err, MVMI_ERR_UNSUPPORTED,
+			    "an ELF image without %s: look for the file of its "
+			    "debug package",
+			    what);
+	for (size_t i = 1; i < id.len; i++)
+		(void)snprintf(hex + 2 * (i - 1), 3, "%02x", id.bytes[i]);
+	/* Where distributions put them, GDB manual, "Separate Debug Files". */
+	return fail(err, MVMI_ERR_UNSUPPORTED,
+		    "an ELF image without %s: look for the file of its debug "
+		    "package, /usr/lib/debug/.build-id/%02x/%s.debug",
+		    what, id.bytes[0], hex);
 }
 
 void elf_close(struct elf *elf)

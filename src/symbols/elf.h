@@ -23,6 +23,7 @@
 #define elf_read	  mvmi__elf_read
 #define elf_read_block	  mvmi__elf_read_block
 #define elf_build_id	  mvmi__elf_build_id
+#define elf_fail_stripped mvmi__elf_fail_stripped
 #define elf_close	  mvmi__elf_close
 
 #define ELF_MAGIC_LEN	  4
@@ -174,6 +175,10 @@ elf_read_block(const struct elf *elf, uint64_t off, uint64_t len, uint64_t max,
 /** Read the build-id; one that is missing has len 0. */
 MVMI_MUST_CHECK enum mvmi_status
 elf_build_id(struct elf *elf, struct elf_build_id *ret, struct mvmi_error *err);
+
+/** Fail with UNSUPPORTED: it lacks what; the message says where that may be. */
+enum mvmi_status
+elf_fail_stripped(struct elf *elf, const char *what, struct mvmi_error *err);
 
 /** A zeroed one is a no-op. */
 void elf_close(struct elf *elf);

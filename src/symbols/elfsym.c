@@ -269,9 +269,7 @@ enum mvmi_status elfsym_load(struct elf *elf, uint64_t bias,
 	if (!table)
 		table = elfsym_find_table(elf, ELF_SHT_DYNSYM);
 	if (!table)
-		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "an ELF image without a symbol table: it was "
-			    "stripped; look for its separate debug file");
+		return elf_fail_stripped(elf, "a symbol table", err);
 	if (table->link >= elf->section_count)
 		return fail(err, MVMI_ERR_CORRUPT,
 			    "names of symbols in section %" PRIu32 " of %zu",

@@ -307,9 +307,7 @@ load_elf_types(struct load_input *in, struct mvmi_types **ret,
 	else if (status == MVMI_OK && btf)
 		status = load_btf_section(&elf, btf, ret, err);
 	else if (status == MVMI_OK && !has_dwarf)
-		status = fail(err, MVMI_ERR_UNSUPPORTED,
-			      "an ELF image with neither BTF nor DWARF: look "
-			      "for its separate debug file");
+		status = elf_fail_stripped(&elf, "BTF or DWARF", err);
 	elf_close(&elf);
 	if (status != MVMI_OK || btf)
 		return status;

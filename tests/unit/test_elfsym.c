@@ -184,6 +184,38 @@ static void a_build_id_is_the_same_in_the_file_and_in_memory(void)
 	CHECK(memcmp(file_id.bytes, mapped_id.bytes, 20) == 0);
 }
 
+static void what_was_stripped_says_where_the_rest_is(void)
+{
+	static const uint8_t note[] = { 4,   0, 0,    0,    3,	  0,   0,
+					0,   3, 0,    0,    0,	  'G', 'N',
+					'U', 0, 0xab, 0xcd, 0x01, 0 };
+	struct {
+		Elf64_Ehdr ehdr;
+		Elf64_Phdr phdr;
+		uint8_t note[20];
+	} bytes = { .ehdr = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64,
+					   ELFDATA2LSB, EV_CURRENT },
+			      .e_phoff = sizeof(Elf64_Ehdr),
+			      .e_phentsize = sizeof(Elf64_Phdr),
+			      .e_phnum = 1 },
+		    .phdr = { .p_type = PT_NOTE,
+			      .p_offset =
+				      sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+			      .p_filesz = sizeof(note) } };
+	struct mvmi_symbols *symbols = NULL;
+	char path[] = "test_elfsym.XXXXXX";
+	struct mvmi_error err;
+	int fd = mkstemp(path);
+
+	memcpy(bytes.note, note, sizeof(note));
+	CHECK(fd >= 0 && write(fd, &bytes, sizeof(bytes)) > 0);
+	CHECK(close(fd) == 0);
+	CHECK(mvmi_symbols_load(path, 0, &symbols, &err) ==
+	      MVMI_ERR_UNSUPPORTED);
+	(void)unlink(path);
+	CHECK(strstr(err.msg, "/usr/lib/debug/.build-id/ab/cd01.debug"));
+}
+
 /** A small image, made by hand, of which tests spoil something. */
 struct tiny {
 	Elf64_Ehdr ehdr;
@@ -361,6 +393,7 @@ TESTS(T(a_file_gives_its_own_functions_and_data),
       T(a_mapped_library_agrees_with_the_loader),
       T(the_vdso_is_read_where_it_is_mapped),
       T(a_build_id_is_the_same_in_the_file_and_in_memory),
+      T(what_was_stripped_says_where_the_rest_is),
       T(both_kinds_of_hash_count_symbols),
       T(pointers_that_a_loader_relocated_are_left_alone),
       T(a_name_outside_of_the_names_is_corrupt),
