@@ -461,6 +461,28 @@ def current_tasks_are_those_that_run(guest):
 
 
 @every_guest
+def check_finds_nothing_in_an_honest_guest(guest):
+    for view in views(guest):
+        found = view.json('check')
+        check_equal(found['findings'], [], view.name)
+        check(found['checks'], view.name, 'nothing was compared')
+
+
+@every_guest
+def system_calls_lead_to_their_handlers(guest):
+    address = {name: at for at, _, name, _ in truth.of(guest).kallsyms}
+    for view in views(guest):
+        got = {one['number']: one for one in view.json('syscalls')}
+        for call, name in ((0, 'read'), (1, 'write'), (39, 'getpid'),
+                           (59, 'execve'), (231, 'exit_group')):
+            check_equal(got[call]['symbol'], '__x64_sys_' + name, view.name)
+            check_equal(number(got[call]['handler']),
+                        address['__x64_sys_' + name], view.name)
+        check(not any(one['foreign'] for one in got.values()), view.name,
+              'foreign handlers')
+
+
+@every_guest
 def profile_changes_nothing_but_the_time(guest):
     """What is read with a profile is what is read without one."""
     for view in views(guest):
