@@ -4,6 +4,7 @@
  * is code, and keeps the table for those who trace; a table that was changed is
  * worth knowing about all the same.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -33,6 +34,25 @@ static const char *call_name(const char *symbol)
 	return "";
 }
 
+/**
+ * The name of a handler by which the table has it: one that takes no arguments
+ * serves 32-bit calls too, and goes by both names.
+ */
+static const char *
+handler_name(const struct mvmi_symbols *symbols, struct mvmi_symbol *symbol)
+{
+	const char *call = call_name(symbol->name);
+	char name[128];
+	struct mvmi_symbol other;
+	int n = snprintf(name, sizeof(name), "%s%s", prefixes[0], call);
+
+	if (*call && n > 0 && (size_t)n < sizeof(name) &&
+	    mvmi_symbols_find(symbols, name, &other) &&
+	    other.addr == symbol->addr)
+		*symbol = other;
+	return symbol->name;
+}
+
 static enum mvmi_status
 list_one(struct listing *l, const struct code *code, uint32_t number,
 	 uint64_t handler, struct mvmi_error *err)
@@ -55,7 +75,7 @@ list_one(struct listing *l, const struct code *code, uint32_t number,
 	    mvmi_symbols_find_addr(l->guest->os.symbols, record->handler,
 				   &symbol) &&
 	    symbol.addr == handler)
-		name = symbol.name;
+		name = handler_name(l->guest->os.symbols, &symbol);
 	else
 		code_describe(l->guest, handler, text);
 	record->symbol = list_string(&l->list, name, strlen(name));
