@@ -337,6 +337,8 @@ static int run(const char *const *operands)
 	if (code == EXIT_OK && show_current)
 		code = occupancy_read(&view.occupancy, &guest, show_threads);
 	code = guest_close(&guest, code);
+	if (code == EXIT_OK && show_current && !guest_has_pid())
+		occupancy_doubt(&view.occupancy, view.tasks);
 	if (code == EXIT_OK && show_tree)
 		tree_init(&view.tree, view.tasks);
 	if (code == EXIT_OK)

@@ -94,6 +94,17 @@ static double percent(const struct sampling *sampling, unsigned hits)
 	return sampling->count ? 100.0 * hits / sampling->count : 0;
 }
 
+/** A process that was seen on a vCPU, but has ended since or is hidden. */
+static bool
+is_unlisted(const struct screen *screen, const struct sampling_hit *hit)
+{
+	for (size_t i = 0; i < screen->tasks->count; i++) {
+		if (screen->tasks->items[i]->process_id == hit->process_id)
+			return false;
+	}
+	return true;
+}
+
 /* ---- JSON -------------------------------------------------------------- */
 
 static json_t *vcpus_json(const struct sampling *sampling)
@@ -113,6 +124,27 @@ static json_t *vcpus_json(const struct sampling *sampling)
 			   json_real(percent(sampling, vcpu->user)));
 		output_put(object, "pid", output_number(vcpu->pid));
 		output_put(object, "name", output_text(vcpu->name));
+		output_append(array, object);
+	}
+	return array;
+}
+
+static json_t *unlisted_json(const struct screen *screen)
+{
+	const struct sampling *sampling = &screen->sampling;
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < sampling->hit_count; i++) {
+		const struct sampling_hit *hit = &sampling->hits[i];
+		json_t *object;
+
+		if (!is_unlisted(screen, hit))
+			continue;
+		object = json_object();
+		output_put(object, "pid", output_number(hit->process_id));
+		output_put(object, "name", output_text(hit->name));
+		output_put(object, "cpu_percent",
+			   json_real(percent(sampling, hit->count)));
 		output_append(array, object);
 	}
 	return array;
@@ -145,6 +177,7 @@ static json_t *screen_json(const struct screen *screen)
 	output_put(object, "looks", json_integer(sampling->count));
 	output_put(object, "vcpus", vcpus_json(sampling));
 	output_put(object, "processes", tasks);
+	output_put(object, "unlisted", unlisted_json(screen));
 	return object;
 }
 
@@ -200,11 +233,48 @@ static size_t print_head(const struct screen *screen)
 	return 3 + sampling->blind + sampling->vcpu_count;
 }
 
+static void
+add_unlisted(struct output_table *table, const struct screen *screen)
+{
+	const struct sampling *sampling = &screen->sampling;
+
+	for (size_t i = 0; i < sampling->hit_count; i++) {
+		const struct sampling_hit *hit = &sampling->hits[i];
+
+		if (!is_unlisted(screen, hit))
+			continue;
+		output_cell(table, "%" PRIu64, hit->process_id);
+		for (unsigned column = 1; column < 5; column++)
+			output_cell(table, "-");
+		output_cell(table, "%.0f", percent(sampling, hit->count));
+		output_cell(table, "%s (not listed: it ended, or is hidden)",
+			    hit->name);
+	}
+}
+
+static void add_task(struct output_table *table, const struct screen *screen,
+		     const struct mvmi_task *task)
+{
+	const struct sampling *sampling = &screen->sampling;
+	unsigned hits = sampling_hits(sampling, task->process_id);
+
+	output_cell(table, "%" PRIu64, task->id);
+	output_cell(table, "%" PRIu64, task->parent_id);
+	output_cell(table, "%" PRIu32, task->credentials.uid);
+	output_cell(table, "%c", mvmi_task_state_letter(task->state));
+	output_cell(table, "%" PRIu32, task->thread_count);
+	if (sampling->blind)
+		output_cell(table, "-");
+	else
+		output_cell(table, "%.0f", percent(sampling, hits));
+	output_cell(table, task->is_kernel ? "[%s]" : "%s", task->name);
+}
+
 /** @param rows  How many processes there is room for. */
 static void print_tasks(const struct screen *screen, size_t rows)
 {
 	static const char *const heading[] = {
-		"PID", "PPID", "UID", "S", "THREADS", "%CPU", "NAME", NULL
+		"PID", "PPID", "UID", "S", "THREADS", "%CPU", "NAME", NULL,
 	};
 	struct output_table table = {
 		.columns = 7,
@@ -213,24 +283,9 @@ static void print_tasks(const struct screen *screen, size_t rows)
 	size_t count = screen->tasks->count;
 
 	output_heading(&table, heading);
-	for (size_t i = 0; i < count && i < rows; i++) {
-		const struct mvmi_task *task = screen->order[i];
-		unsigned hits =
-			sampling_hits(&screen->sampling, task->process_id);
-
-		output_cell(&table, "%" PRIu64, task->id);
-		output_cell(&table, "%" PRIu64, task->parent_id);
-		output_cell(&table, "%" PRIu32, task->credentials.uid);
-		output_cell(&table, "%c", mvmi_task_state_letter(task->state));
-		output_cell(&table, "%" PRIu32, task->thread_count);
-		if (screen->sampling.blind)
-			output_cell(&table, "-");
-		else
-			output_cell(&table, "%.0f",
-				    percent(&screen->sampling, hits));
-		output_cell(&table, task->is_kernel ? "[%s]" : "%s",
-			    task->name);
-	}
+	add_unlisted(&table, screen);
+	for (size_t i = 0; i < count && table.count / 7 <= rows; i++)
+		add_task(&table, screen, screen->order[i]);
 	(void)output_table(&table);
 }
 

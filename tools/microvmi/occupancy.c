@@ -88,6 +88,24 @@ void occupancy_cell(const struct occupancy *occupancy,
 	output_cell(table, "%s", *text ? text : "-");
 }
 
+void occupancy_doubt(const struct occupancy *occupancy,
+		     const struct mvmi_task_list *all)
+{
+	for (size_t i = 0; i < occupancy->list->count; i++) {
+		const struct mvmi_current *current = occupancy->list->items[i];
+		bool found = !current->task;
+
+		for (size_t j = 0; !found && j < all->count; j++)
+			found = is_in(occupancy, i, all->items[j]);
+		if (!found)
+			diag_say("in doubt: vCPU %u is in task %" PRIu64
+				 " (%s), which is on no list; see `microvmi "
+				 "check`",
+				 current->vcpu, current->task->id,
+				 current->task->name);
+	}
+}
+
 json_t *
 occupancy_json(const struct occupancy *occupancy, const struct mvmi_task *task)
 {

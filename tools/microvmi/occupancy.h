@@ -24,6 +24,10 @@ int occupancy_read(struct occupancy *occupancy, struct guest *guest,
 		   bool threads);
 void occupancy_fini(struct occupancy *occupancy);
 
+/** Say which vCPUs are in tasks that a list of all lacks: hidden ones. */
+void occupancy_doubt(const struct occupancy *occupancy,
+		     const struct mvmi_task_list *all);
+
 /** e.g. "0 at schedule+0x1f"; or "-". */
 void occupancy_cell(const struct occupancy *occupancy,
 		    const struct mvmi_task *task, struct output_table *table);

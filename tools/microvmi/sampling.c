@@ -27,18 +27,22 @@ static struct sampling_vcpu *vcpu_at(struct sampling *sampling, size_t index)
 	return &sampling->vcpus[index];
 }
 
-static void add_hit(struct sampling *sampling, uint64_t process_id)
+static void add_hit(struct sampling *sampling, const struct mvmi_task *task)
 {
+	struct sampling_hit *hit;
+
 	for (size_t i = 0; i < sampling->hit_count; i++) {
-		if (sampling->hits[i].process_id == process_id) {
+		if (sampling->hits[i].process_id == task->process_id) {
 			sampling->hits[i].count++;
 			return;
 		}
 	}
 	sampling->hits = grow(sampling->hits, sampling->hit_count + 1,
 			      sizeof(*sampling->hits));
-	sampling->hits[sampling->hit_count++] =
-		(struct sampling_hit){ process_id, 1 };
+	hit = &sampling->hits[sampling->hit_count++];
+	*hit = (struct sampling_hit){ .process_id = task->process_id };
+	hit->count = 1;
+	(void)snprintf(hit->name, sizeof(hit->name), "%s", task->name);
 }
 
 static void
@@ -58,7 +62,7 @@ add_current(struct sampling *sampling, const struct mvmi_current *current)
 	else
 		vcpu->kernel++;
 	if (task->process_id)
-		add_hit(sampling, task->process_id);
+		add_hit(sampling, task);
 }
 
 int sampling_look(struct sampling *sampling, struct guest *guest)

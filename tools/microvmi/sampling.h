@@ -22,6 +22,7 @@ struct sampling_vcpu {
 struct sampling_hit {
 	uint64_t process_id;
 	unsigned count;
+	char name[64];
 };
 
 struct sampling {
