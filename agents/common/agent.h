@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * @file
+ * The far side: what runs inside a VMM's process and serves clients.
+ *
+ * A VMM side (the QEMU plugin, the KVM agent) is the host of one agent: it
+ * tells what its vCPUs do, raises events, and does what clients ask through
+ * struct agent_host. Two kinds of thread are in here:
+ *
+ * - the agent's own, which talks to clients and calls the host's operations;
+ * - the VMM's vCPU threads, which call agent_vcpu_*() and agent_raise().
+ *
+ * Whatever a client set up is undone, by the agent's thread, when the client's
+ * socket ends, in whatever way: close, crash, SIGKILL.
+ */
+#ifndef MICROVMI_AGENT_H
+#define MICROVMI_AGENT_H
+
+#include <microvmi/event.h>
+#include <microvmi/mem.h>
+#include <microvmi/vm.h>
+#include <stdbool.h>
+
+#include "drivers/agent/abi.h"
+
+struct agent;
+
+/** The result of a host's operation: 0, or why not. */
+struct agent_result {
+	enum mvmi_status status;
+	char text[AGENT_TEXT_LEN];
+};
+
+/** What a VMM side brings. Members that are NULL are not offered. */
+struct agent_host {
+	const char *agent; /**< of agent_welcome */
+	const char *vmm;
+	const struct agent_desc *descs;
+	uint32_t desc_count;
+	uint64_t readable_regs[2];
+	uint64_t writable_regs[2];
+
+	/** vCPUs that there are now; never more than AGENT_VCPUS_MAX. */
+	uint32_t (*vcpu_count)(void *arg);
+	/**
+	 * Bring a vCPU that runs guest code to agent_vcpu_park(), soon. Called
+	 * again while it has not come; harmless for one that is idle.
+	 */
+	void (*kick)(void *arg, uint32_t vcpu);
+
+	/** Begin raising; the core has checked it against the descriptor. */
+	void (*enable)(void *arg, const struct agent_subscription *what,
+		       uint64_t id, struct agent_result *result);
+	/** On return the host raises nothing more for it. */
+	void (*disable)(void *arg, uint64_t id);
+
+	/** The vCPU is parked, idle, or waits for a reply. */
+	void (*regs_get)(void *arg, uint32_t vcpu, uint32_t groups,
+			 struct agent_regs *regs, struct agent_result *result);
+	/** The same; only the dirty ones, all of them writable. */
+	void (*regs_set)(void *arg, uint32_t vcpu,
+			 const struct agent_regs *regs,
+			 struct agent_result *result);
+	/** As mvmi_write_ops. */
+	void (*write)(void *arg, uint64_t gpa, const uint8_t *src, uint32_t len,
+		      enum mvmi_write_mode mode, struct agent_result *result);
+	/** As mvmi_inject_ops. */
+	void (*inject)(void *arg, const struct agent_inject *what,
+		       struct agent_result *result);
+};
+
+/**
+ * Begin to serve, on the socket of this process.
+ *
+ * @param host  Must outlive the agent; so must arg.
+ * @return NULL, with errno set, if there can be no socket or thread.
+ */
+struct agent *agent_create(const struct agent_host *host, void *arg);
+
+/** The VM ends: tell the clients, let all vCPUs go on, stop serving. */
+void agent_destroy(struct agent *agent);
+
+/** The VM was reset or loaded: its events are void, its patches too. */
+void agent_new_incarnation(struct agent *agent);
+
+/* ---- by a vCPU's own thread -------------------------------------------- */
+
+/** It is about to run guest code. Waits while the VM is held. */
+void agent_vcpu_run(struct agent *agent, uint32_t vcpu);
+
+/** It runs no guest code now: halted, stopped, or gone. Never waits. */
+void agent_vcpu_idle(struct agent *agent, uint32_t vcpu);
+
+/** A safe point within guest code. Waits while the VM is held. */
+void agent_vcpu_park(struct agent *agent, uint32_t vcpu);
+
+/** Whether anybody listens to this kind: the cheapest of all filters. */
+bool agent_listens(const struct agent *agent, enum mvmi_event_kind kind);
+
+/** What else a host brings to an event, only as far as it is wanted. */
+struct agent_context {
+	/** CR3 for filters; called only where a filter asks for it. */
+	uint64_t (*cr3)(void *arg, uint32_t vcpu);
+	/** The registers of these groups, exact, for the slot. */
+	void (*regs)(void *arg, uint32_t vcpu, uint32_t groups,
+		     struct agent_regs *regs);
+	void *arg;
+};
+
+/**
+ * An event: filter it, post it to the ring of who wants it so, and wait for the
+ * reply of who wants that, for no longer than the deadline.
+ *
+ * @param event  What the descriptor's fields promise; generation and
+ *               subscription are filled in here.
+ * @param reply  Filled only if true is returned.
+ * @return Whether somebody replied other than nothing at all: apply it.
+ */
+bool agent_raise(struct agent *agent, struct agent_event *event,
+		 const struct agent_context *context,
+		 struct agent_reply *reply);
+
+#endif /* MICROVMI_AGENT_H */

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection: its requests, and undoing what they did. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "state.h"
+
+/* How long a hold may wait for the last vCPU. */
+#define HOLD_TIMEOUT_MS 2000
+
+/** A request under way, and its answer. */
+struct call {
+	struct agent *agent;
+	struct client *client;
+	struct agent_packet head; /**< of the request */
+	const uint8_t *body;
+	uint32_t body_len;
+	struct agent_result result;
+	uint8_t answer[AGENT_PACKET_MAX]; /**< head and body */
+	uint32_t answer_len;
+	int fds[2]; /**< borrowed; to pass with the answer */
+	unsigned fd_count;
+};
+
+static void refuse(struct call *call, enum mvmi_status status, const char *text)
+{
+	call->result.status = status;
+	(void)snprintf(call->result.text, sizeof(call->result.text), "%s",
+		       text);
+}
+
+/** Take a body of this length at least; newer clients may send more. */
+static bool take(struct call *call, void *dst, uint32_t len)
+{
+	if (call->body_len < len) {
+		refuse(call, MVMI_ERR_CORRUPT, "the request is too short");
+		return false;
+	}
+	memcpy(dst, call->body, len);
+	return true;
+}
+
+static void give(struct call *call, const void *src, uint32_t len)
+{
+	if (len > sizeof(call->answer) - call->answer_len)
+		return;
+	memcpy(call->answer + call->answer_len, src, len);
+	call->answer_len += len;
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+static uint32_t capabilities(const struct agent_host *host)
+{
+	return (host->regs_get ? MVMI_CAP_REGS : 0U) |
+	       (host->regs_set ? MVMI_CAP_SET_REGS : 0U) |
+	       (host->write ? MVMI_CAP_WRITE : 0U) |
+	       (host->kick ? MVMI_CAP_RUN : 0U) |
+	       (host->desc_count ? MVMI_CAP_EVENT : 0U) |
+	       (host->inject ? MVMI_CAP_INJECT : 0U);
+}
+
+/** Only one may control. @return the pid of the one that does, or 0. */
+static int64_t controller_pid(const struct agent *agent)
+{
+	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
+		if (agent->clients[i].fd >= 0 && agent->clients[i].controller)
+			return agent->clients[i].pid;
+	}
+	return 0;
+}
+
+/** Make the client the controller, with memory to share. */
+static void become_controller(struct call *call, uint32_t deadline_ms)
+{
+	struct agent *agent = call->agent;
+	uint32_t count = agent->host->vcpu_count(agent->arg);
+	int64_t other = controller_pid(agent);
+	struct channel *channel;
+
+	if (other) {
+		call->result.status = MVMI_ERR_BUSY;
+		(void)snprintf(call->result.text, sizeof(call->result.text),
+			       "process %lld controls this VM already",
+			       (long long)other);
+		return;
+	}
+	channel = channel_create(
+		count < AGENT_VCPUS_MAX ? count : AGENT_VCPUS_MAX, deadline_ms);
+	if (!channel) {
+		refuse(call, MVMI_ERR_NOMEM, "no memory to share");
+		return;
+	}
+	for (uint32_t i = 0; i < AGENT_VCPUS_MAX; i++)
+		agent->vcpus[i].tail = 0;
+	(void)pthread_rwlock_wrlock(&agent->lock);
+	agent->channel = channel;
+	(void)pthread_rwlock_unlock(&agent->lock);
+	call->client->controller = true;
+	call->fds[0] = channel->memory_fd;
+	call->fds[1] = channel->doorbell_fd;
+	call->fd_count = 2;
+}
+
+static void on_hello(struct call *call)
+{
+	const struct agent_host *host = call->agent->host;
+	struct agent_welcome welcome = {
+		.magic = AGENT_MAGIC,
+		.version = AGENT_ABI_NEWEST,
+		.desc_len = sizeof(struct agent_desc),
+		.capabilities = capabilities(host),
+		.desc_count = host->desc_count,
+		.vcpu_count = host->vcpu_count(call->agent->arg),
+		.view_scope = MVMI_HOLDS_NONE,
+	};
+	struct agent_hello hello;
+
+	if (!take(call, &hello, sizeof(hello)))
+		return;
+	if (hello.magic != AGENT_MAGIC) {
+		refuse(call, MVMI_ERR_CORRUPT, "this is not an agent's client");
+		return;
+	}
+	if (hello.oldest > AGENT_ABI_NEWEST ||
+	    hello.newest < AGENT_ABI_OLDEST) {
+		(void)snprintf(call->result.text, sizeof(call->result.text),
+			       "the agent speaks versions %d to %d of the "
+			       "wire, the client %u to %u: install one release "
+			       "of both",
+			       AGENT_ABI_OLDEST, AGENT_ABI_NEWEST, hello.oldest,
+			       hello.newest);
+		call->result.status = MVMI_ERR_UNSUPPORTED;
+		return;
+	}
+	call->client->pid = hello.pid;
+	if (hello.role == AGENT_CONTROLLER)
+		become_controller(call, hello.deadline_ms);
+	if (call->result.status != MVMI_OK)
+		return;
+	call->client->greeted = true;
+	if (call->client->controller)
+		welcome.shared_len = (uint32_t)call->agent->channel->len;
+	memcpy(welcome.readable_regs, host->readable_regs,
+	       sizeof(welcome.readable_regs));
+	memcpy(welcome.writable_regs, host->writable_regs,
+	       sizeof(welcome.writable_regs));
+	(void)snprintf(welcome.agent, sizeof(welcome.agent), "%s", host->agent);
+	(void)snprintf(welcome.vmm, sizeof(welcome.vmm), "%s", host->vmm);
+	give(call, &welcome, sizeof(welcome));
+	give(call, host->descs,
+	     host->desc_count * (uint32_t)sizeof(struct agent_desc));
+}
+
+static void on_enable(struct call *call)
+{
+	struct agent *agent = call->agent;
+	struct agent_subscription what;
+	uint64_t id;
+
+	if (!take(call, &what, sizeof(what)))
+		return;
+	if (what.kind >= MVMI_EVENT_KIND_COUNT) {
+		refuse(call, MVMI_ERR_UNSUPPORTED, "there is no such event");
+		return;
+	}
+	(void)pthread_rwlock_wrlock(&agent->lock);
+	id = subscriptions_add(agent, &what);
+	(void)pthread_rwlock_unlock(&agent->lock);
+	if (!id) {
+		refuse(call, MVMI_ERR_NOMEM, "no memory for a subscription");
+		return;
+	}
+	agent->host->enable(agent->arg, &what, id, &call->result);
+	if (call->result.status == MVMI_OK) {
+		give(call, &id, sizeof(id));
+		return;
+	}
+	(void)pthread_rwlock_wrlock(&agent->lock);
+	(void)subscriptions_remove(agent, id);
+	(void)pthread_rwlock_unlock(&agent->lock);
+}
+
+static void disable(struct agent *agent, uint64_t id)
+{
+	(void)pthread_rwlock_wrlock(&agent->lock);
+	(void)subscriptions_remove(agent, id);
+	(void)pthread_rwlock_unlock(&agent->lock);
+	agent->host->disable(agent->arg, id);
+}
+
+static void on_disable(struct call *call)
+{
+	uint64_t id;
+
+	if (take(call, &id, sizeof(id)))
+		disable(call->agent, id);
+}
+
+static void on_hold(struct call *call)
+{
+	if (agent_hold(call->agent, HOLD_TIMEOUT_MS))
+		call->client->holds++;
+	else
+		refuse(call, MVMI_ERR_TIMEOUT,
+		       "a vCPU did not leave guest code within 2 seconds");
+}
+
+static void on_release(struct call *call)
+{
+	if (call->client->holds == 0) {
+		refuse(call, MVMI_ERR_INVALID, "there is no hold to lift");
+		return;
+	}
+	call->client->holds--;
+	agent_release(call->agent, 1);
+}
+
+/** Whether a request may look at, or change, a vCPU now. */
+static bool may_touch(struct call *call, uint32_t vcpu)
+{
+	struct agent *agent = call->agent;
+
+	if (vcpu >= agent->host->vcpu_count(agent->arg) ||
+	    vcpu >= AGENT_VCPUS_MAX)
+		refuse(call, MVMI_ERR_INVALID, "there is no such vCPU");
+	else if (!agent_vcpu_is_held(agent, vcpu))
+		refuse(call, MVMI_ERR_BUSY, "the vCPU is not held");
+	return call->result.status == MVMI_OK;
+}
+
+static void on_regs_get(struct call *call)
+{
+	struct agent_regs regs = { .valid = { 0 } };
+	struct agent_regs_get what;
+
+	if (!take(call, &what, sizeof(what)) || !may_touch(call, what.vcpu))
+		return;
+	call->agent->host->regs_get(call->agent->arg, what.vcpu, what.groups,
+				    &regs, &call->result);
+	if (call->result.status == MVMI_OK)
+		give(call, &regs, sizeof(regs));
+}
+
+static void on_regs_set(struct call *call)
+{
+	const struct agent_host *host = call->agent->host;
+	struct agent_regs_set what;
+
+	if (!take(call, &what, sizeof(what)) || !may_touch(call, what.vcpu))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		if (what.regs.dirty[i] & ~host->writable_regs[i]) {
+			refuse(call, MVMI_ERR_UNSUPPORTED,
+			       "a register can't be written");
+			return;
+		}
+	}
+	host->regs_set(call->agent->arg, what.vcpu, &what.regs, &call->result);
+}
+
+static void on_write(struct call *call)
+{
+	struct agent_write what;
+
+	if (!take(call, &what, sizeof(what)))
+		return;
+	if (what.count > AGENT_WRITE_MAX ||
+	    what.count > call->body_len - sizeof(what)) {
+		refuse(call, MVMI_ERR_CORRUPT, "the request is too short");
+		return;
+	}
+	call->agent->host->write(
+		call->agent->arg, what.gpa, call->body + sizeof(what),
+		what.count, (enum mvmi_write_mode)what.mode, &call->result);
+}
+
+static void on_inject(struct call *call)
+{
+	struct agent_inject what;
+
+	if (take(call, &what, sizeof(what)) && may_touch(call, what.vcpu))
+		call->agent->host->inject(call->agent->arg, &what,
+					  &call->result);
+}
+
+static void on_deadline(struct call *call)
+{
+	uint32_t deadline_ms;
+
+	if (take(call, &deadline_ms, sizeof(deadline_ms)))
+		call->agent->channel->deadline_ms = deadline_ms;
+}
+
+static void on_state(struct call *call)
+{
+	struct agent *agent = call->agent;
+	struct agent_state state = {
+		.incarnation = atomic_load(&agent->incarnation),
+		.raised = atomic_load(&agent->raised),
+		.filtered = atomic_load(&agent->filtered),
+		.vcpu_count = agent->host->vcpu_count(agent->arg),
+	};
+
+	if (agent->channel)
+		state.overdue = __atomic_load_n(
+			&agent->channel->shared->overdue, __ATOMIC_RELAXED);
+	give(call, &state, sizeof(state));
+}
+
+static const struct {
+	void (*run)(struct call *call);
+	bool for_controllers;
+	uint32_t capability; /**< that the host must have; 0: none */
+} requests[] = {
+	[AGENT_HELLO] = { on_hello, false, 0 },
+	[AGENT_ENABLE] = { on_enable, true, MVMI_CAP_EVENT },
+	[AGENT_DISABLE] = { on_disable, true, MVMI_CAP_EVENT },
+	[AGENT_HOLD] = { on_hold, false, MVMI_CAP_RUN },
+	[AGENT_RELEASE] = { on_release, false, MVMI_CAP_RUN },
+	[AGENT_REGS_GET] = { on_regs_get, false, MVMI_CAP_REGS },
+	[AGENT_REGS_SET] = { on_regs_set, true, MVMI_CAP_SET_REGS },
+	[AGENT_WRITE] = { on_write, true, MVMI_CAP_WRITE },
+	[AGENT_INJECT] = { on_inject, true, MVMI_CAP_INJECT },
+	[AGENT_DEADLINE] = { on_deadline, true, MVMI_CAP_EVENT },
+	[AGENT_STATE] = { on_state, false, 0 },
+};
+
+#define REQUESTS (sizeof(requests) / sizeof(requests[0]))
+
+static void dispatch(struct call *call)
+{
+	uint16_t request = call->head.request;
+
+	if (request >= REQUESTS || !requests[request].run ||
+	    (requests[request].capability & ~capabilities(call->agent->host)) !=
+		    0)
+		refuse(call, MVMI_ERR_UNSUPPORTED,
+		       "the agent can't do this here");
+	else if ((request == AGENT_HELLO) == call->client->greeted)
+		refuse(call, MVMI_ERR_INVALID, "say HELLO first, and once");
+	else if (requests[request].for_controllers && !call->client->controller)
+		refuse(call, MVMI_ERR_DENIED, "this is the controller's");
+	else
+		requests[request].run(call);
+}
+
+/* ---- packets ------------------------------------------------------------ */
+
+static bool send_answer(const struct call *call)
+{
+	union {
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)call->answer,
+			     call->answer_len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (call->fd_count) {
+		size_t len = call->fd_count * sizeof(int);
+		struct cmsghdr *head;
+
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(len);
+		head = CMSG_FIRSTHDR(&msg);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(len);
+		memcpy(CMSG_DATA(head), call->fds, len);
+	}
+	return sendmsg(call->client->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+	       (ssize_t)call->answer_len;
+}
+
+bool client_serve(struct agent *agent, struct client *client)
+{
+	/* The agent's thread has a small stack, and there is one of it. */
+	static uint8_t packet[AGENT_PACKET_MAX];
+	static struct call call;
+	ssize_t len = recv(client->fd, packet, sizeof(packet), MSG_DONTWAIT);
+
+	if (len < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if ((size_t)len < sizeof(call.head))
+		return false;
+	call = (struct call){
+		.agent = agent,
+		.client = client,
+		.body = packet + sizeof(call.head),
+		.body_len = (uint32_t)((size_t)len - sizeof(call.head)),
+		.answer_len = sizeof(call.head),
+	};
+	memcpy(&call.head, packet, sizeof(call.head));
+	dispatch(&call);
+	if (call.result.status != MVMI_OK) {
+		struct agent_failure failure = { .addr = 0 };
+
+		call.answer_len = sizeof(call.head);
+		call.fd_count = 0;
+		memcpy(failure.text, call.result.text, sizeof(failure.text));
+		give(&call, &failure, sizeof(failure));
+	}
+	call.head.len = call.answer_len;
+	call.head.status = (uint32_t)call.result.status;
+	memcpy(call.answer, &call.head, sizeof(call.head));
+	return send_answer(&call);
+}
+
+void client_open(struct agent *agent, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	    (peer.uid == 0 || peer.uid == geteuid())) {
+		for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
+			struct client *client = &agent->clients[i];
+
+			if (client->fd < 0) {
+				*client = (struct client){ .fd = fd };
+				return;
+			}
+		}
+	}
+	(void)close(fd);
+}
+
+void client_close(struct agent *agent, struct client *client)
+{
+	struct channel *channel;
+	uint64_t id;
+
+	if (client->controller) {
+		/* Stop raising, undo patches, answer all pending. */
+		while ((id = subscriptions_any(agent)) != 0)
+			disable(agent, id);
+		(void)pthread_rwlock_wrlock(&agent->lock);
+		channel = agent->channel;
+		agent->channel = NULL;
+		(void)pthread_rwlock_unlock(&agent->lock);
+		channel_detach(channel);
+		channel_unref(channel);
+	}
+	agent_release(agent, client->holds);
+	(void)close(client->fd);
+	*client = (struct client){ .fd = -1 };
+}
