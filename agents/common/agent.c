@@ -147,20 +147,29 @@ struct agent *agent_create(const struct agent_host *host, void *arg)
 	return agent;
 }
 
-void agent_destroy(struct agent *agent)
+void agent_stop(struct agent *agent)
 {
 	uint64_t one = 1;
 
-	if (!agent)
+	if (!agent || atomic_exchange(&agent->ends, true))
 		return;
 	(void)pthread_rwlock_wrlock(&agent->lock);
-	if (agent->channel)
-		__atomic_store_n(&agent->channel->shared->gone, 1,
-				 __ATOMIC_SEQ_CST);
+	if (agent->channel) {
+		struct agent_shared *shared = agent->channel->shared;
+
+		__atomic_store_n(&shared->gone, 1, __ATOMIC_SEQ_CST);
+		channel_ring_bell(agent->channel, shared->ready, 0);
+	}
 	(void)pthread_rwlock_unlock(&agent->lock);
-	atomic_store(&agent->ends, true);
 	if (write(agent->wake_fd, &one, sizeof(one)) == sizeof(one))
 		(void)pthread_join(agent->thread, NULL);
+}
+
+void agent_destroy(struct agent *agent)
+{
+	if (!agent)
+		return;
+	agent_stop(agent);
 	agent_free(agent);
 }
 

@@ -77,7 +77,13 @@ struct agent_host {
  */
 struct agent *agent_create(const struct agent_host *host, void *arg);
 
-/** The VM ends: tell the clients, let all vCPUs go on, stop serving. */
+/**
+ * The VM ends: tell the clients, let all vCPUs go on, stop serving. vCPUs may
+ * still call in, and find nobody.
+ */
+void agent_stop(struct agent *agent);
+
+/** Stop, and free it. No vCPU may call in any more. */
 void agent_destroy(struct agent *agent);
 
 /** The VM was reset or loaded: its events are void, its patches too. */
@@ -85,14 +91,31 @@ void agent_new_incarnation(struct agent *agent);
 
 /* ---- by a vCPU's own thread -------------------------------------------- */
 
-/** It is about to run guest code. Waits while the VM is held. */
-void agent_vcpu_run(struct agent *agent, uint32_t vcpu);
+/**
+ * It is about to run guest code. Never waits.
+ *
+ * @return Whether the VM is held: then agent_vcpu_park() must come first, after
+ *         letting go of all locks.
+ */
+bool agent_vcpu_run(struct agent *agent, uint32_t vcpu);
 
 /** It runs no guest code now: halted, stopped, or gone. Never waits. */
 void agent_vcpu_idle(struct agent *agent, uint32_t vcpu);
 
 /** A safe point within guest code. Waits while the VM is held. */
 void agent_vcpu_park(struct agent *agent, uint32_t vcpu);
+
+/* ---- by the agent's thread, in the host's operations --------------------- */
+
+/**
+ * Hold: no vCPU runs guest code, nor translates it, until the release. Counted.
+ *
+ * @return false if a vCPU did not come within timeout_ms: then nothing is held.
+ */
+bool agent_hold(struct agent *agent, uint32_t timeout_ms);
+void agent_release(struct agent *agent, uint32_t count);
+
+/* ---- events ------------------------------------------------------------- */
 
 /** Whether anybody listens to this kind: the cheapest of all filters. */
 bool agent_listens(const struct agent *agent, enum mvmi_event_kind kind);
@@ -101,7 +124,10 @@ bool agent_listens(const struct agent *agent, enum mvmi_event_kind kind);
 struct agent_context {
 	/** CR3 for filters; called only where a filter asks for it. */
 	uint64_t (*cr3)(void *arg, uint32_t vcpu);
-	/** The registers of these groups, exact, for the slot. */
+	/**
+	 * Somebody will wait: make the vCPU's state exact, and give the
+	 * registers of these groups; there may be none.
+	 */
 	void (*regs)(void *arg, uint32_t vcpu, uint32_t groups,
 		     struct agent_regs *regs);
 	void *arg;

@@ -26,12 +26,12 @@ stopped_running(struct agent *agent, uint32_t vcpu, enum vcpu_state state)
 	}
 }
 
-void agent_vcpu_run(struct agent *agent, uint32_t vcpu)
+bool agent_vcpu_run(struct agent *agent, uint32_t vcpu)
 {
 	if (vcpu >= AGENT_VCPUS_MAX)
-		return;
+		return false;
 	atomic_store(&agent->vcpus[vcpu].state, VCPU_RUNS);
-	agent_vcpu_park(agent, vcpu);
+	return atomic_load(&agent->holds) != 0;
 }
 
 void agent_vcpu_idle(struct agent *agent, uint32_t vcpu)
@@ -86,7 +86,7 @@ bool agent_hold(struct agent *agent, uint32_t timeout_ms)
 
 		if (all_are_calm(agent))
 			return true;
-		if (now_ms() >= end) {
+		if (now_ms() >= end || atomic_load(&agent->ends)) {
 			agent_release(agent, 1);
 			return false;
 		}

@@ -74,10 +74,8 @@ static void fill(struct agent_slot *slot, const struct agent_event *event,
 {
 	slot->event = *event;
 	memset(&slot->regs, 0, sizeof(slot->regs));
-	if (groups) {
-		context->regs(context->arg, event->vcpu, groups, &slot->regs);
-		slot->event.regs_valid = 1;
-	}
+	context->regs(context->arg, event->vcpu, groups, &slot->regs);
+	slot->event.regs_valid = groups != 0;
 	/* Zero is continue: a client that replies nothing says that. */
 	slot->reply.action = MVMI_ACTION_CONTINUE;
 	memset(slot->reply.regs.dirty, 0, sizeof(slot->reply.regs.dirty));

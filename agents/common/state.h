@@ -113,9 +113,6 @@ subscriptions_match(const struct agent *agent, const struct agent_event *event,
 
 /* park.c */
 
-/** Hold; false if a vCPU did not come within timeout_ms: then undone. */
-bool agent_hold(struct agent *agent, uint32_t timeout_ms);
-void agent_release(struct agent *agent, uint32_t count);
 /** Whether its registers stand still. */
 bool agent_vcpu_is_held(const struct agent *agent, uint32_t vcpu);
 
