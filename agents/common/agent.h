@@ -40,6 +40,8 @@ struct agent_host {
 	uint64_t readable_regs[2];
 	uint64_t writable_regs[2];
 
+	/** vCPUs that there can ever be: a slot is made for each. */
+	uint32_t vcpu_limit;
 	/** vCPUs that there are now; never more than AGENT_VCPUS_MAX. */
 	uint32_t (*vcpu_count)(void *arg);
 	/**

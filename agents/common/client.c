@@ -77,7 +77,7 @@ static int64_t controller_pid(const struct agent *agent)
 static void become_controller(struct call *call, uint32_t deadline_ms)
 {
 	struct agent *agent = call->agent;
-	uint32_t count = agent->host->vcpu_count(agent->arg);
+	uint32_t count = agent->host->vcpu_limit;
 	int64_t other = controller_pid(agent);
 	struct channel *channel;
 

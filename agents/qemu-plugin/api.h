@@ -19,6 +19,8 @@
 
 /** From here on callbacks carry user data (QEMU 11.1). */
 #define API_USERDATA 7
+/** From here on callbacks can have registers in memory (QEMU 9.0). */
+#define API_REGISTERS 2
 /** From here on an instruction's bytes are copied out (QEMU 9.1). */
 #define API_INSN_COPY 3
 

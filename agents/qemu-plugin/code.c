@@ -65,23 +65,23 @@ unsigned code_step_round(void)
 
 /* ---- translation -------------------------------------------------------- */
 
-static void note_page(uint64_t pc, uintptr_t host)
+static void note_page(uint64_t pc, uintptr_t from)
 {
 	uint64_t virtual = pc & ~(PAGE - 1);
 	struct page **head = &pages[bucket(virtual)];
 	struct page *page;
 
-	if (!host)
+	if (!from)
 		return;
-	host &= ~(uintptr_t)(PAGE - 1);
+	from &= ~(uintptr_t)(PAGE - 1);
 	for (page = *head; page; page = page->next) {
-		if (page->virtual == virtual && page->host == host)
+		if (page->virtual == virtual && page->host == from)
 			return;
 	}
 	page = malloc(sizeof(*page));
 	if (!page)
 		return;
-	*page = (struct page){ *head, virtual, host };
+	*page = (struct page){ *head, virtual, from };
 	*head = page;
 	page_count++;
 }
@@ -203,9 +203,9 @@ void code_flushed(void)
 /* ---- dropping translations ---------------------------------------------- */
 
 /* The first parameter came with QEMU 10.1; before 8.1 `last` was the end. */
-static void invalidate(uintptr_t host, size_t len)
+static void invalidate(uintptr_t from, size_t len)
 {
-	uint64_t start = qemu.qemu_ram_addr_from_host((void *)host);
+	uint64_t start = qemu.qemu_ram_addr_from_host((void *)from);
 	uint64_t last = start + len;
 
 	if (start == UINT64_MAX)

@@ -367,7 +367,7 @@ static void publish(void)
 	}
 }
 
-void host_init(const char *vmm)
+void host_init(const char *vmm, int max_vcpus)
 {
 	static char name[64];
 
@@ -376,6 +376,9 @@ void host_init(const char *vmm)
 		       qemu.usable ? "" : ", no internals");
 	host.agent = name;
 	host.vmm = vmm;
+	host.vcpu_limit = max_vcpus > 0 && max_vcpus < AGENT_VCPUS_MAX
+				  ? (uint32_t)max_vcpus
+				  : AGENT_VCPUS_MAX;
 	host.descs = descs;
 	host.enable = host_enable;
 	host.disable = host_disable;

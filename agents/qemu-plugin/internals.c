@@ -3,7 +3,9 @@
 #include "internals.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -221,7 +223,70 @@ static void probe_lock(void)
 	}
 }
 
-void internals_probe(void)
+/* ---- registers in memory, before QEMU 9.0 ------------------------------- */
+
+#define CALLBACK_NAME "plugin_vcpu_udata_cb"
+/* The helper touches no global (1), or writes none (2); it is a plugin's. */
+#define FLAGS_NO_GLOBALS UINT32_C(0x11)
+#define FLAGS_NO_WRITES	 UINT32_C(0x12)
+
+/** Where these bytes are, in the program's own mapping; 0: nowhere. */
+static uintptr_t find_bytes(const void *bytes, size_t len, uintptr_t after)
+{
+	char program[256];
+	char line[512];
+	ssize_t name_len =
+		readlink("/proc/self/exe", program, sizeof(program) - 1);
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uintptr_t found = 0;
+
+	program[name_len > 0 ? name_len : 0] = '\0';
+	while (maps && !found && fgets(line, sizeof(line), maps)) {
+		unsigned long start;
+		unsigned long end;
+		char mode[5];
+		const char *at;
+
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) != 3 ||
+		    mode[0] != 'r' || name_len <= 0 || !strstr(line, program))
+			continue;
+		if (start <= after)
+			start = after + 1;
+		at = end > start ? memmem((const void *)start, end - start,
+					  bytes, len)
+				 : NULL;
+		found = (uintptr_t)at;
+	}
+	if (maps)
+		(void)fclose(maps);
+	return found;
+}
+
+/*
+ * QEMU 7.2 tells its code generator that plugins look at no register, so that
+ * those that are in the host's registers are not written back for them. The
+ * helper's description says so in one word, which is found by the helper's
+ * name; it is made to say what later versions say for a plugin that asks.
+ */
+static bool make_synchronous(void)
+{
+	uintptr_t name =
+		find_bytes("\0" CALLBACK_NAME, sizeof("\0" CALLBACK_NAME), 0) +
+		1;
+	uintptr_t at = name > 1 ? find_bytes(&name, sizeof(name), 0) : 0;
+	uint32_t *flags = (uint32_t *)(at + 8);
+	uintptr_t page = (uintptr_t)flags & ~(uintptr_t)4095;
+
+	if (!at || qemu.major != 7 || *flags != FLAGS_NO_GLOBALS ||
+	    find_bytes(&name, sizeof(name), at) ||
+	    mprotect((void *)page, 4096, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	*flags = FLAGS_NO_WRITES;
+	(void)mprotect((void *)page, 4096, PROT_READ);
+	return true;
+}
+
+void internals_probe(bool synchronous)
 {
 	int micro;
 
@@ -242,18 +307,19 @@ void internals_probe(void)
 		      qemu.at.segs != NOWHERE && qemu.qemu_get_cpu &&
 		      qemu.async_run_on_cpu && qemu.cpu_restore_state &&
 		      qemu.cpu_loop_exit_noexc && qemu.cpu_cc_compute_all &&
-		      qemu.bql_locked && qemu.bql_lock && qemu.bql_unlock;
+		      qemu.bql_locked && qemu.bql_lock && qemu.bql_unlock &&
+		      (synchronous || make_synchronous());
 }
 
 /** Whether a table of functions has this one. */
-static bool has_function(uintptr_t table, const void *function)
+static bool has_function(uintptr_t table, uintptr_t function)
 {
 	uintptr_t word;
 
 	for (size_t i = 0; i < 48; i++) {
 		if (!internals_peek(table + i * 8, &word, 8))
 			return false;
-		if (word == (uintptr_t)function)
+		if (word == function)
 			return true;
 	}
 	return false;
@@ -282,8 +348,9 @@ void internals_probe_class(void *cpu)
 
 		if (!internals_peek(class + i * 8, &word, 8))
 			return;
-		if (has_function(word, (void *)qemu.x86_cpu_do_interrupt) &&
-		    has_function(word, (void *)qemu.x86_cpu_exec_interrupt)) {
+		if (has_function(word, (uintptr_t)qemu.x86_cpu_do_interrupt) &&
+		    has_function(word,
+				 (uintptr_t)qemu.x86_cpu_exec_interrupt)) {
 			qemu.at.ops = i * 8;
 			return;
 		}

@@ -133,8 +133,12 @@ struct internals {
 
 extern struct internals qemu;
 
-/** Find what there is. Before any vCPU exists. */
-void internals_probe(void);
+/**
+ * Find what there is. Before any vCPU exists.
+ *
+ * @param synchronous  Whether a callback can ask that registers be in memory.
+ */
+void internals_probe(bool synchronous);
 
 /** As soon as there is a vCPU: what its class tells. */
 void internals_probe_class(void *cpu);

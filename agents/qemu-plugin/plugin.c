@@ -227,11 +227,11 @@ int qemu_plugin_install(uint64_t id, const struct api_info *info, int argc,
 		return 1;
 	}
 	if (internals)
-		internals_probe();
+		internals_probe(api.version >= API_REGISTERS);
 	api_qemu_version(&major, &minor, &micro);
 	(void)snprintf(vmm, sizeof(vmm), "QEMU %d.%d.%d (TCG)", major, minor,
 		       micro);
-	host_init(vmm);
+	host_init(vmm, info->max_vcpus);
 	agent = agent_create(&host, NULL);
 	if (!agent) {
 		complain("cannot listen on the agent's socket", "");

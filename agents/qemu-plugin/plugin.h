@@ -126,7 +126,7 @@ void hooks_set_access(uint64_t gfn, uint32_t access);
 
 extern struct agent_host host;
 /** Fill in the host, by what QEMU can do. */
-void host_init(const char *vmm);
+void host_init(const char *vmm, int max_vcpus);
 void host_vcpu_appeared(uint32_t vcpu);
 void host_end(void);
 /** Wait while the VM is held, with the big lock dropped. */
