@@ -134,18 +134,19 @@ fill(struct insn *insn, const struct row *row, const struct prefixes *prefixes,
      const uint8_t *modrm, const uint8_t *rest)
 {
 	uint8_t extend = prefixes->rex;
+	uint8_t byte = modrm ? *modrm : 0;
 
 	insn->op = row->op;
 	switch (row->op) {
 	case INSN_MOV_TO_CR:
 	case INSN_MOV_TO_DR:
 	case INSN_MOV_FROM_DR:
-		insn->index = (uint8_t)((*modrm >> 3 & 7) | (extend & 4) << 1);
-		insn->reg = (uint8_t)((*modrm & 7) | (extend & 1) << 3);
+		insn->index = (uint8_t)((byte >> 3 & 7) | (extend & 4) << 1);
+		insn->reg = (uint8_t)((byte & 7) | (extend & 1) << 3);
 		break;
 	case INSN_LMSW:
-		insn->memory = *modrm < 0xc0;
-		insn->reg = (uint8_t)((*modrm & 7) | (extend & 1) << 3);
+		insn->memory = byte < 0xc0;
+		insn->reg = (uint8_t)((byte & 7) | (extend & 1) << 3);
 		break;
 	case INSN_STORE_TABLE:
 	case INSN_LOAD_TABLE:

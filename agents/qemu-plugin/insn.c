@@ -253,7 +253,8 @@ static void emulate(struct vcpu_side *side, const struct insn *insn,
 	switch (insn->op) {
 	case INSN_CPUID:
 		for (unsigned i = 0; i < 4; i++)
-			regs_set_gpr(side, order[i], u32_of(data + 4 * i));
+			regs_set_gpr(side, order[i],
+				     u32_of(data + (size_t)i * 4));
 		break;
 	case INSN_RDTSCP:
 	case INSN_RDTSC:
@@ -436,15 +437,15 @@ reached(unsigned vcpu, const struct site *site, uintptr_t ra)
 	side->in_exec = false;
 }
 
-void insn_reached(unsigned vcpu, void *arg)
+void insn_reached(unsigned vcpu, void *site)
 {
-	const struct site *site = arg;
+	const struct site *at = site;
 
-	if (!atomic_load_explicit(&site->breakpoint, memory_order_relaxed) &&
+	if (!atomic_load_explicit(&at->breakpoint, memory_order_relaxed) &&
 	    code_step_round() % 2 == 0 &&
-	    (site->kind >= MVMI_EVENT_KIND_COUNT ||
-	     !agent_listens(agent, site->kind)))
+	    (at->kind >= MVMI_EVENT_KIND_COUNT ||
+	     !agent_listens(agent, at->kind)))
 		return;
 	if (vcpu < AGENT_VCPUS_MAX)
-		reached(vcpu, site, (uintptr_t)__builtin_return_address(0));
+		reached(vcpu, at, (uintptr_t)__builtin_return_address(0));
 }

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -225,10 +226,9 @@ static void probe_lock(void)
 
 /* ---- registers in memory, before QEMU 9.0 ------------------------------- */
 
-#define CALLBACK_NAME "plugin_vcpu_udata_cb"
-/* The helper touches no global (1), or writes none (2); it is a plugin's. */
-#define FLAGS_NO_GLOBALS UINT32_C(0x11)
-#define FLAGS_NO_WRITES	 UINT32_C(0x12)
+#define CALLBACK_NAME		 "plugin_vcpu_udata_cb"
+#define HELPER_TOUCHES_NO_GLOBAL UINT32_C(1)
+#define HELPER_WRITES_NO_GLOBAL	 UINT32_C(2)
 
 /** Where these bytes are, in the program's own mapping; 0: nowhere. */
 static uintptr_t find_bytes(const void *bytes, size_t len, uintptr_t after)
@@ -242,13 +242,14 @@ static uintptr_t find_bytes(const void *bytes, size_t len, uintptr_t after)
 
 	program[name_len > 0 ? name_len : 0] = '\0';
 	while (maps && !found && fgets(line, sizeof(line), maps)) {
-		unsigned long start;
-		unsigned long end;
-		char mode[5];
+		char *rest;
+		uintptr_t start = strtoul(line, &rest, 16);
+		uintptr_t end = strtoul(rest + 1, &rest, 16);
 		const char *at;
 
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) != 3 ||
-		    mode[0] != 'r' || name_len <= 0 || !strstr(line, program))
+		/* "START-END r..." */
+		if (rest[0] != ' ' || rest[1] != 'r' || name_len <= 0 ||
+		    !strstr(line, program))
 			continue;
 		if (start <= after)
 			start = after + 1;
@@ -277,11 +278,11 @@ static bool make_synchronous(void)
 	uint32_t *flags = (uint32_t *)(at + 8);
 	uintptr_t page = (uintptr_t)flags & ~(uintptr_t)4095;
 
-	if (!at || qemu.major != 7 || *flags != FLAGS_NO_GLOBALS ||
+	if (!at || qemu.major != 7 || *flags != HELPER_TOUCHES_NO_GLOBAL ||
 	    find_bytes(&name, sizeof(name), at) ||
 	    mprotect((void *)page, 4096, PROT_READ | PROT_WRITE) != 0)
 		return false;
-	*flags = FLAGS_NO_WRITES;
+	*flags = HELPER_WRITES_NO_GLOBAL;
 	(void)mprotect((void *)page, 4096, PROT_READ);
 	return true;
 }
