@@ -542,6 +542,54 @@ static void copies_of_a_kernel_that_are_none_end_the_search(void)
 	CHECK(err.msg[0]);
 }
 
+/** Open the guest as a dump whose call number n fails. */
+static enum mvmi_status open_failing(unsigned n, const char *status)
+{
+	char target[256];
+	struct mvmi_vm *vm = NULL;
+	struct mvmi_os *os = NULL;
+	enum mvmi_status got;
+
+	(void)snprintf(target, sizeof(target),
+		       "fault:%u?target=dump:%s&status=%s", n, file_path,
+		       status);
+	err = (struct mvmi_error){ .status = MVMI_OK };
+	got = mvmi_vm_open(target, NULL, &vm, &err);
+	if (got == MVMI_OK)
+		got = mvmi_os_open(vm, NULL, &os, &err);
+	mvmi_os_close(os);
+	mvmi_vm_close(vm);
+	return got;
+}
+
+static void each_call_may_fail(void)
+{
+	enum mvmi_status status;
+	unsigned calls = 0;
+	FILE *f;
+
+	make_guest(false, true);
+	(void)snprintf(file_path, sizeof(file_path),
+		       "/tmp/microvmi-test-%ld.raw", (long)getpid());
+	f = fopen(file_path, "wb");
+	CHECK(f);
+	CHECK(fwrite(guest.ram, LGEN_LEN, 1, f) == 1);
+	CHECK(fclose(f) == 0);
+	/* A VM that ends stays so: it is found only if nobody noticed. */
+	do {
+		status = open_failing(++calls, "gone");
+		CHECK(status == MVMI_OK || status == MVMI_ERR_GONE);
+		CHECK(status == MVMI_OK || err.msg[0]);
+	} while (status != MVMI_OK && calls < 5000);
+	CHECK(status == MVMI_OK && calls > 10);
+	/* Memory that can't be read is no reason to give up. */
+	for (unsigned n = 1; n < calls; n++) {
+		status = open_failing(n, "fault");
+		CHECK(status == MVMI_OK || err.msg[0]);
+	}
+	CHECK(unlink(file_path) == 0);
+}
+
 static char profiles[64];
 
 static void remove_profiles(void)
@@ -599,5 +647,5 @@ TESTS(T(registers_lead_to_the_kernel), T(five_levels_are_told_by_cr4),
       T(vcpu_that_is_no_cpu_of_the_guests_is_doubted),
       T(symbols_file_serves_a_kernel_without_kallsyms),
       T(types_file_is_checked_against_the_guest),
-      T(copies_of_a_kernel_that_are_none_end_the_search),
+      T(copies_of_a_kernel_that_are_none_end_the_search), T(each_call_may_fail),
       T(profile_is_used_where_the_bytes_are_the_same))
