@@ -54,9 +54,9 @@ need demo
 build_release
 export PATH=$ROOT/build:$PATH
 
-say "getting a Debian kernel and making an initramfs of Debian's busybox"
+say "getting a Debian kernel and making an initramfs with some processes"
 kernel=$(scripts/guests/fetch kernel-6.1)
-initramfs=$(scripts/guests/initramfs)
+initramfs=$(scripts/guests/initramfs kernel-6.1)
 cp "$kernel"/boot/vmlinuz-* "$folder/vmlinuz"
 cp "$initramfs" "$folder/initramfs"
 scripts/guests/qemu --path "$version" >/dev/null
@@ -69,14 +69,14 @@ cat <<END
 END
 scripts/guests/qemu "$version" -m 256M -nodefaults -display none \
 	-kernel "$folder/vmlinuz" -initrd "$folder/initramfs" \
-	-append "console=ttyS0 quiet panic=-1" -no-reboot \
+	-append "console=ttyS0 quiet panic=-1 microvmi.mode=truth" -no-reboot \
 	-serial "file:$folder/serial" \
 	-qmp "unix:$folder/vm.qmp,server=on,wait=off" </dev/null \
 	>"$folder/qemu.log" 2>&1 &
 guest=$!
 
 deadline=$((SECONDS + 120))
-until grep -qs '^MICROVMI-READY .*banner=' "$folder/serial"; do
+until grep -qs '^MICROVMI-READY .*adler=' "$folder/serial"; do
 	kill -0 "$guest" 2>/dev/null || {
 		cat "$folder/qemu.log" >&2
 		die "QEMU ended while the guest was booting"
@@ -88,8 +88,6 @@ done
 cd "$folder"
 target=qemu:vm.qmp
 address=$(symbol linux_banner)
-length=$(sed -n 's/^MICROVMI-READY .* banner=\(.*\)/\1/p' serial |
-	tr -d '\r\n' | wc -c)
 
 show microvmi list
 show microvmi info $target
@@ -97,8 +95,14 @@ show microvmi regs $target
 printf '\nThe guest says on its console that linux_banner is at %s;\n' \
 	"$address"
 echo "its page tables, walked from vCPU 0's CR3, lead there:"
-show microvmi read $target "$address" "$length" --virt --vcpu 0 --raw
-echo
+show microvmi read $target "$address" 64 --virt --vcpu 0
 show microvmi dump $target -o vm.elf --format elf
 show microvmi info dump:vm.elf
 show ls -lsh vm.elf
+printf '\nNobody told which kernel this is: its symbols and types are read\n'
+echo "from its own memory."
+show microvmi ps $target --tree --args
+show microvmi modules $target
+show microvmi symbols $target linux_banner schedule
+show microvmi types $target list_head task_struct.comm
+show microvmi read $target linux_banner 64
