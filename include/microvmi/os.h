@@ -349,7 +349,12 @@ struct mvmi_socket_list {
 /** All processes, where a pid is asked for. */
 #define MVMI_OS_ALL UINT64_MAX
 
-/** List open sockets of a process, or of all (MVMI_OS_ALL). */
+/**
+ * List open sockets of a process, or of all (MVMI_OS_ALL), each once.
+ *
+ * They are found by who has them open: what only the kernel itself holds, such
+ * as connections in TIME-WAIT, is not seen.
+ */
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_os_list_sockets(struct mvmi_os *os, uint64_t pid,
 		     const struct mvmi_socket_list **ret,
@@ -375,7 +380,10 @@ struct mvmi_mount_list {
 	const char *doubt;
 };
 
-/** List mounts as a process sees them; pid 0: the initial ones. */
+/**
+ * List mounts as a process sees them; pid 0: the initial ones. Those that its
+ * root does not lead to are left out, as in /proc/PID/mountinfo.
+ */
 MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_os_list_mounts(struct mvmi_os *os, uint64_t pid,
 		    const struct mvmi_mount_list **ret, struct mvmi_error *err);
