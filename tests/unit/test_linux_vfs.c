@@ -113,7 +113,7 @@ static void a_path_has_a_longest_length(void)
 {
 	tvfs_reset(true);
 	ramvm_put64(tvfs_dentry_at(TVFS_ETC) + 16, tvfs_dentry_at(TVFS_PASSWD));
-	check_path_is_doubted("longer than 16384 bytes");
+	check_path_is_doubted("longer than 8192 bytes");
 }
 
 static void a_loop_of_mounts_ends(void)
@@ -151,6 +151,24 @@ static void a_table_of_four_billion_files_is_refused(void)
 	os = tiny_open(NULL);
 	CHECK(mvmi_os_list_files(os, 1, &list, &err) == MVMI_ERR_LIMIT);
 	CHECK(strstr(err.msg, "claims 4294967295 descriptors"));
+	tiny_close(os);
+}
+
+static void a_table_full_of_files_that_are_none_is_refused(void)
+{
+	const struct mvmi_file_list *list;
+	struct mvmi_os *os;
+
+	tvfs_reset(true);
+	/* All of the descriptors lie where there is no memory. */
+	ramvm_put32(TVFS_FDTABLE, 2000);
+	ramvm_put64(TVFS_FDTABLE + 8, 0x10000);
+	for (uint64_t i = 0; i < 2000; i++)
+		ramvm_put64(0x10000 + i * 8, UINT64_C(0x7000000));
+	os = tiny_open(NULL);
+	CHECK(mvmi_os_list_files(os, 1, &list, &err) == MVMI_ERR_LIMIT);
+	CHECK(strstr(err.msg, "1024 records can't be read in full"));
+	CHECK(strstr(err.msg, "descriptor 1023: struct file"));
 	tiny_close(os);
 }
 
@@ -566,6 +584,7 @@ TESTS(T(files_are_told_with_all_that_fdinfo_says),
       T(a_name_that_is_too_long_is_corrupt),
       T(a_parent_that_is_nowhere_is_said),
       T(a_table_of_four_billion_files_is_refused),
+      T(a_table_full_of_files_that_are_none_is_refused),
       T(a_torn_table_of_a_running_guest_is_doubted),
       T(a_process_that_is_not_there_is_invalid), T(mounts_are_read_from_a_tree),
       T(mounts_are_read_from_a_list_without_its_cursors),

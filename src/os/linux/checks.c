@@ -6,6 +6,7 @@
  */
 #include "os/linux/checks.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +65,15 @@ enum mvmi_status check_found(struct checking *c, mvmi_gva object, uint64_t id,
 	return MVMI_OK;
 }
 
+enum mvmi_status check_step(struct checking *c, struct mvmi_error *err)
+{
+	if (++c->steps <= CHECK_STEPS_MAX)
+		return MVMI_OK;
+	return fail(err, MVMI_ERR_LIMIT,
+		    "over %" PRIu64 " objects: the guest is broken or lies",
+		    CHECK_STEPS_MAX);
+}
+
 /** Run a check, again while the guest changes under it. */
 static enum mvmi_status
 try_check(struct checking *c, const struct check *check, struct mvmi_error *err)
@@ -74,6 +84,7 @@ try_check(struct checking *c, const struct check *check, struct mvmi_error *err)
 	c->name = check->name;
 	for (unsigned n = 0; n < LINUX_TRIES; n++) {
 		c->list->count = before;
+		c->steps = 0;
 		set_fini(&c->first);
 		set_fini(&c->second);
 		status = check->run(c, err);

@@ -7,6 +7,7 @@
 #include "os/set.h"
 
 #define check_found    mvmi__check_found
+#define check_step     mvmi__check_step
 #define check_tasks    mvmi__check_tasks
 #define check_threads  mvmi__check_threads
 #define check_children mvmi__check_children
@@ -25,7 +26,14 @@ struct checking {
 	const char *name;  /**< of the check that is running */
 	struct set first;  /**< of objects, for the check that is running */
 	struct set second;
+	uint64_t steps; /**< of the check that is running */
 };
+
+/** Objects that one check looks at, in all its views. */
+#define CHECK_STEPS_MAX ((uint64_t)1 << 22)
+
+/** Count an object. @retval MVMI_ERR_LIMIT  CHECK_STEPS_MAX. */
+enum mvmi_status check_step(struct checking *c, struct mvmi_error *err);
 
 /**
  * Add a finding of the check that is running.

@@ -42,7 +42,10 @@ add_listed(const struct object *task, void *arg, struct mvmi_error *err)
 {
 	struct checking *c = arg;
 
-	return set_add(&c->first, task->gva.val, NULL, err);
+	enum mvmi_status status = check_step(c, err);
+
+	return status == MVMI_OK ? set_add(&c->first, task->gva.val, NULL, err)
+				 : status;
 }
 
 /** Remember all tasks that the list has, threads too. */
@@ -64,8 +67,10 @@ static enum mvmi_status visit_id(uint64_t first, uint64_t last, uint64_t entry,
 
 	(void)first;
 	(void)last;
-	if (xarray_is_value(&c->guest->shapes.xarray, entry))
-		return MVMI_OK;
+	status = check_step(c, err);
+	if (status != MVMI_OK ||
+	    xarray_is_value(&c->guest->shapes.xarray, entry))
+		return status;
 	/* Of its lists, the first is of the task whose id it is. */
 	status = member_read(c->guest, "pid", "tasks[0].first",
 			     mvmi_gva_at(entry), &node, err);
@@ -86,8 +91,10 @@ require_id(const struct object *task, void *arg, struct mvmi_error *err)
 {
 	struct checking *c = arg;
 
-	if (set_has(&c->second, task->gva.val))
-		return MVMI_OK;
+	enum mvmi_status status = check_step(c, err);
+
+	if (status != MVMI_OK || set_has(&c->second, task->gva.val))
+		return status;
 	return report(c, task,
 		      "is on the list of tasks, and not in the table of ids",
 		      err);
@@ -172,9 +179,9 @@ count_thread(const struct object *task, void *arg, struct mvmi_error *err)
 	bool is_next =
 		!count->seen || object_u64(&count->leader, TASK_SIGNAL) !=
 					object_u64(task, TASK_SIGNAL);
-	enum mvmi_status status = MVMI_OK;
+	enum mvmi_status status = check_step(count->c, err);
 
-	if (is_next) {
+	if (status == MVMI_OK && is_next) {
 		status = compare_count(count, err);
 		count->leader = *task;
 		count->seen = 0;
@@ -203,7 +210,10 @@ static enum mvmi_status
 visit_child(mvmi_gva link, void *arg, struct mvmi_error *err)
 {
 	struct children_walk *walk = arg;
+	enum mvmi_status status = check_step(walk->c, err);
 
+	if (status != MVMI_OK)
+		return status;
 	return require_listed(walk->c, link.val - walk->sibling.offset,
 			      "is a child of another, and not on the list of "
 			      "tasks",
@@ -215,7 +225,10 @@ visit_parent(const struct object *task, void *arg, struct mvmi_error *err)
 {
 	struct children_walk *walk = arg;
 	mvmi_gva head = mvmi_gva_at(task->gva.val + walk->children.offset);
+	enum mvmi_status status = check_step(walk->c, err);
 
+	if (status != MVMI_OK)
+		return status;
 	return fail_context(err,
 			    links_walk(walk->c->guest->os.space, head,
 				       visit_child, walk, err),

@@ -9,6 +9,9 @@
 #include "base/util.h"
 #include "os/linux/modules.h"
 
+/** Modules that one address is looked for in. */
+#define MODULES_MAX 4096
+
 enum mvmi_status code_find(const struct linux_os *guest, struct code *ret,
 			   struct mvmi_error *err)
 {
@@ -32,16 +35,19 @@ enum mvmi_status code_find(const struct linux_os *guest, struct code *ret,
 struct module_search {
 	struct linux_os *guest;
 	uint64_t addr;
-	char *text; /**< where to describe it */
+	char *text;	 /**< where to describe it */
+	unsigned passed; /**< modules so far */
 };
 
 static enum mvmi_status
 search_module(const struct object *module, void *arg, struct mvmi_error *err)
 {
-	const struct module_search *search = arg;
+	struct module_search *search = arg;
 	struct module_layout layout;
 	char name[MODULE_NAME_MAX];
 
+	if (++search->passed > MODULES_MAX)
+		return fail(err, MVMI_ERR_LIMIT, "too many modules");
 	if (module_layout(search->guest, module, &layout, err) != MVMI_OK)
 		return MVMI_OK;
 	for (size_t i = 0; i < layout.count; i++) {
@@ -61,7 +67,7 @@ search_module(const struct object *module, void *arg, struct mvmi_error *err)
 void code_describe(struct linux_os *guest, uint64_t addr,
 		   char text[CODE_TEXT_MAX])
 {
-	struct module_search search = { guest, addr, text };
+	struct module_search search = { guest, addr, text, 0 };
 	struct mvmi_symbol symbol;
 
 	if (addr >= guest->kernel.base.val && addr < guest->kernel.end.val &&

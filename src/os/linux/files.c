@@ -211,8 +211,8 @@ list_one(const struct files_entry *entry, void *arg, struct mvmi_error *err)
 	if (entry->close_on_exec)
 		record->flags |= CLOSE_ON_EXEC;
 	if (status != MVMI_OK)
-		list_doubt(&l->list, "descriptor %" PRIu64 ": %s", entry->fd,
-			   why.msg);
+		return listing_doubt(l, &why, err, "descriptor %" PRIu64,
+				     entry->fd);
 	return MVMI_OK;
 }
 

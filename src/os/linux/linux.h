@@ -81,7 +81,7 @@ struct linux_os {
 		struct shape mnt_namespace;	    /* mounts.c */
 		struct shape rb_node;		    /* rbtree.c */
 		struct shape module, module_memory; /* modules.c */
-		struct shape mod_kallsyms, elf_sym, kernel_symbol, bpf_ksym;
+		struct shape mod_kallsyms, elf_sym, kernel_symbol;
 		struct shape ring, ring_desc, ring_info, old_log; /* log.c */
 		struct shape gate; /* checks_code.c */
 	} shapes;

@@ -42,7 +42,7 @@ static const struct shape_spec namespace_spec = {
 /** The mounts of one namespace, as one process sees them. */
 struct mount_walk {
 	struct linux_os *guest;
-	struct list *list;
+	struct listing *listing;
 	struct path root; /**< of the process */
 	size_t link;	  /**< the member of struct mount that is linked */
 };
@@ -107,6 +107,7 @@ static enum mvmi_status
 add_mount(struct mount_walk *w, const struct object *mount,
 	  struct mvmi_error *err)
 {
+	struct list *list = &w->listing->list;
 	struct mvmi_mount *record;
 	struct mvmi_error why;
 	struct path_text path;
@@ -115,7 +116,7 @@ add_mount(struct mount_walk *w, const struct object *mount,
 
 	if (status == MVMI_OK && path.end != PATH_AT_ROOT)
 		return MVMI_OK;
-	record = list_add(w->list, sizeof(*record));
+	record = list_add(list, sizeof(*record));
 	if (!record)
 		return fail(err, MVMI_ERR_LIMIT, "the list is full");
 	*record = (struct mvmi_mount){
@@ -129,13 +130,13 @@ add_mount(struct mount_walk *w, const struct object *mount,
 		.object = mount->gva,
 	};
 	if (status == MVMI_OK)
-		record->path = list_string(w->list, path_text_ptr(&path),
+		record->path = list_string(list, path_text_ptr(&path),
 					   path_text_len(&path));
 	if (status == MVMI_OK)
-		status = describe(w->guest, w->list, mount, record, &why);
+		status = describe(w->guest, list, mount, record, &why);
 	if (status != MVMI_OK)
-		list_doubt(w->list, "mount %" PRIu64 ": %s", record->id,
-			   why.msg);
+		return listing_doubt(w->listing, &why, err, "mount %" PRIu64,
+				     record->id);
 	return MVMI_OK;
 }
 
@@ -199,7 +200,7 @@ static enum mvmi_status find_viewer(struct linux_os *guest, uint64_t pid,
 static enum mvmi_status list_once(struct listing *l, struct mvmi_error *err)
 {
 	struct linux_os *guest = l->guest;
-	struct mount_walk w = { .guest = guest, .list = &l->list };
+	struct mount_walk w = { .guest = guest, .listing = l };
 	struct object task;
 	uint64_t namespace = 0;
 	mvmi_gva nsproxy, fs;

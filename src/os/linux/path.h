@@ -23,11 +23,11 @@
 #define path_file_system mvmi__path_file_system
 
 /** Longest path, with what is appended. The kernel's own limit is 4096. */
-#define PATH_LEN_MAX 16384
+#define PATH_LEN_MAX 8192
 /** Longest name of one file; the kernel's is 255. */
 #define PATH_NAME_MAX 255
 /** Names in one path. */
-#define PATH_DEPTH_MAX 4096
+#define PATH_DEPTH_MAX 2048
 /** Mounts that one path leads through. */
 #define PATH_MOUNTS_MAX 64
 /** Longest name of a file system's type, with subtype. */

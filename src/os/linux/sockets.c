@@ -21,6 +21,8 @@
 #define MODE_SOCKET 0140000u
 /** Longest address of a unix socket, struct sockaddr_un. */
 #define UNIX_LEN_MAX 110
+/** Descriptors of all processes together. */
+#define VISITED_MAX ((uint64_t)1 << 23)
 /** Longest name of a protocol, with its NUL. */
 #define PROTOCOL_MAX 33
 
@@ -118,8 +120,9 @@ static const struct shape_spec netlink_spec = { "netlink_sock", netlink_paths,
 /** What there is to look at, and the sockets that were seen already. */
 struct socket_walk {
 	struct listing listing;
-	uint64_t pid;	 /**< whose descriptors are looked at */
-	struct set seen; /**< of struct sock */
+	uint64_t pid;	  /**< whose descriptors are looked at */
+	struct set seen;  /**< of struct sock */
+	uint64_t visited; /**< descriptors so far */
 };
 
 static const char *family_name(uint64_t family)
@@ -394,8 +397,9 @@ add_socket(struct socket_walk *w, const struct files_entry *entry,
 	if (status == MVMI_OK)
 		status = describe(guest, list, &sock, record, &why);
 	if (status != MVMI_OK)
-		list_doubt(list, "descriptor %" PRIu64 " of %" PRIu64 ": %s",
-			   entry->fd, w->pid, why.msg);
+		return listing_doubt(&w->listing, &why, err,
+				     "descriptor %" PRIu64 " of %" PRIu64,
+				     entry->fd, w->pid);
 	return MVMI_OK;
 }
 
@@ -406,8 +410,15 @@ visit_file(const struct files_entry *entry, void *arg, struct mvmi_error *err)
 	struct socket_walk *w = arg;
 	struct linux_os *guest = w->listing.guest;
 	struct object file, inode, socket;
-	enum mvmi_status status = object_read(
-		&file, guest->os.space, &guest->shapes.file, entry->file, err);
+	enum mvmi_status status;
+
+	if (++w->visited > VISITED_MAX)
+		return fail(err, MVMI_ERR_LIMIT,
+			    "all processes together have over %" PRIu64
+			    " descriptors",
+			    VISITED_MAX);
+	status = object_read(&file, guest->os.space, &guest->shapes.file,
+			     entry->file, err);
 
 	if (status == MVMI_OK)
 		status = object_read(&inode, guest->os.space,
@@ -437,11 +448,11 @@ visit_task(const struct object *task, void *arg, struct mvmi_error *err)
 	w->pid = object_u64(task, TASK_PID);
 	status = files_walk(w->listing.guest, task, visit_file, w, &why);
 	/* One process that ends, or lies, does not hide the others. */
-	if (tasks_torn(status) && w->listing.list.failed == MVMI_OK) {
-		list_doubt(&w->listing.list, "files of %" PRIu64 ": %s", w->pid,
-			   why.msg);
-		return MVMI_OK;
-	}
+	if (tasks_torn(status) && w->visited <= VISITED_MAX &&
+	    w->listing.doubts < LISTING_DOUBTS_MAX &&
+	    w->listing.list.failed == MVMI_OK)
+		return listing_doubt(&w->listing, &why, err,
+				     "files of %" PRIu64, w->pid);
 	if (status != MVMI_OK && err)
 		*err = why;
 	return status;
@@ -454,6 +465,7 @@ static enum mvmi_status list_once(struct listing *l, struct mvmi_error *err)
 	enum mvmi_status status = prepare(l->guest, err);
 
 	set_fini(&w->seen);
+	w->visited = 0;
 	if (status != MVMI_OK)
 		return status;
 	if (l->pid == MVMI_OS_ALL)

@@ -22,6 +22,8 @@
 
 /** Symbols of one module; more is a guest that is broken or lies. */
 #define SYMBOLS_MAX ((uint64_t)1 << 20)
+/** Of all modules together. */
+#define VISITED_MAX ((uint64_t)1 << 22)
 /** Symbols that one module exports. */
 #define EXPORTS_MAX ((uint64_t)1 << 16)
 /** Exported names of one address that are looked at. */
@@ -98,6 +100,7 @@ struct module_symbols {
 	struct linux_os *guest;
 	struct symbols_builder *builder;
 	size_t name_len;	/**< where the guest cuts names off, with NUL */
+	uint64_t *visited;	/**< by all modules */
 	struct object table;	/**< struct mod_kallsyms */
 	struct export *exports; /**< owned; by value */
 	size_t export_count;
@@ -297,6 +300,11 @@ read_symbols(struct module_symbols *m, const struct object *module,
 	if (count > SYMBOLS_MAX || shape->size > RECORD_LEN_MAX)
 		return fail(err, MVMI_ERR_LIMIT,
 			    "it claims to have %" PRIu64 " symbols", count);
+	*m->visited += count;
+	if (*m->visited > VISITED_MAX)
+		return fail(err, MVMI_ERR_LIMIT,
+			    "modules claim to have over %" PRIu64 " symbols",
+			    VISITED_MAX);
 	status = read_exports(m, module, err);
 	if (status == MVMI_OK)
 		status = read_array(guest, shape,
@@ -324,6 +332,7 @@ struct gathering {
 	struct linux_os *guest;
 	struct symbols_builder builder;
 	size_t name_len;
+	uint64_t visited; /**< symbols, those without a name, too */
 };
 
 static enum mvmi_status
@@ -332,7 +341,8 @@ add_module(const struct object *module, void *arg, struct mvmi_error *err)
 	struct gathering *g = arg;
 	struct module_symbols m = { .guest = g->guest,
 				    .builder = &g->builder,
-				    .name_len = g->name_len };
+				    .name_len = g->name_len,
+				    .visited = &g->visited };
 	char name[MODULE_NAME_MAX];
 	enum mvmi_status status;
 
@@ -516,6 +526,7 @@ enum mvmi_status linux_symbols(struct mvmi_os *os, struct mvmi_symbols **ret,
 	g.name_len = find_name_len(g.guest);
 	for (unsigned n = 0; n < LINUX_TRIES; n++) {
 		symbols_builder_fini(&g.builder);
+		g.visited = 0;
 		status = gather(&g, err);
 		if (!tasks_torn(status) || !linux_is_running(g.guest))
 			break;
