@@ -171,45 +171,55 @@ try_tokens(struct search *search, const struct ram_walk *walk, uint64_t gpa,
 	return search_aside(search, status, &why, err);
 }
 
+static enum mvmi_status
+try_page(struct search *search, mvmi_gpa gpa, struct mvmi_error *err)
+{
+	uint8_t page[MVMI_PAGE_SIZE] = { 0 };
+
+	if (mvmi_mem_read(search->guest->os.vm, gpa,
+			  (struct mvmi_span){ page, sizeof(page) },
+			  NULL) != MVMI_OK)
+		return MVMI_OK;
+	return try_vmcoreinfo(search, (struct mvmi_bytes){ page, sizeof(page) },
+			      err);
+}
+
+/** Does VMCOREINFO begin at gpa? */
+static bool is_head(struct mvmi_vm *vm, mvmi_gpa gpa)
+{
+	uint8_t head[VMCOREINFO_HEAD_LEN] = { 0 };
+
+	return mvmi_mem_read(vm, gpa, (struct mvmi_span){ head, sizeof(head) },
+			     NULL) == MVMI_OK &&
+	       vmcoreinfo_is((struct mvmi_bytes){ head, sizeof(head) });
+}
+
 enum mvmi_status search_heads(struct search *search, struct mvmi_error *err)
 {
 	struct mvmi_vm *vm = search->guest->os.vm;
 	unsigned tries = 0;
 	struct ram_walk walk;
+	uint64_t len;
 	enum mvmi_status status;
 
 	if (!vm->window_count)
 		return MVMI_OK; /* search_ram() looks for it as it reads */
 	status = ram_begin(&walk, vm, 0, err);
-	while (status == MVMI_OK && !search->done) {
-		uint64_t len;
-
+	if (status != MVMI_OK)
+		return status;
+	do {
 		status = ram_find(&walk, &len, err);
-		if (status != MVMI_OK || len == 0)
-			break;
 		for (uint64_t off = -walk.next % MVMI_PAGE_SIZE;
-		     off < len && !search->done && status == MVMI_OK &&
-		     tries < TRIES_MAX;
+		     status == MVMI_OK && !search->done && off < len;
 		     off += MVMI_PAGE_SIZE) {
-			uint8_t page[MVMI_PAGE_SIZE];
-			struct mvmi_bytes head = { page, VMCOREINFO_HEAD_LEN };
 			mvmi_gpa gpa = mvmi_gpa_at(walk.next + off);
 
-			if (mvmi_mem_read(vm, gpa,
-					  (struct mvmi_span){ page, head.len },
-					  NULL) != MVMI_OK ||
-			    !vmcoreinfo_is(head))
-				continue;
-			head.len = sizeof(page);
-			tries++;
-			if (mvmi_mem_read(
-				    vm, gpa,
-				    (struct mvmi_span){ page, sizeof(page) },
-				    NULL) == MVMI_OK)
-				status = try_vmcoreinfo(search, head, err);
+			if (is_head(vm, gpa) && tries++ < TRIES_MAX)
+				status = try_page(search, gpa, err);
 		}
-		ram_pass(&walk, len);
-	}
+		if (status == MVMI_OK)
+			ram_pass(&walk, len);
+	} while (status == MVMI_OK && !search->done && len);
 	ram_end(&walk);
 	return status;
 }
