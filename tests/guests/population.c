@@ -652,8 +652,18 @@ static void put_moving(int spinners)
 	put_file("/proc/uptime", "uptime");
 }
 
+static long read_start(const char *path, char *buf, size_t len)
+{
+	int fd = (int)must(open(path, O_RDONLY), path);
+	ssize_t got = must(read(fd, buf, len), path);
+
+	close(fd);
+	return got;
+}
+
 static void tell_truth(int spinners, int with_btf, const char *words)
 {
+	char version[512];
 	int console;
 	uint64_t index;
 
@@ -662,12 +672,14 @@ static void tell_truth(int spinners, int with_btf, const char *words)
 	put_processes();
 	put_moving(spinners);
 	index = write_index();
+	version[must(read_start("/proc/version", version, sizeof(version) - 1),
+		     "version")] = '\0';
 	console = (int)must(open("/dev/console", O_WRONLY), "console");
 	dprintf(console,
 		"MICROVMI-READY mode=truth %struth=0x%llx length=%zu "
-		"adler=0x%08x\n",
+		"adler=0x%08x banner=%s",
 		words, (unsigned long long)index, truth_len,
-		(unsigned int)checksum());
+		(unsigned int)checksum(), version);
 	close(console);
 	block();
 }
