@@ -101,7 +101,7 @@ static int run(const char *const *operands)
 	if (code != EXIT_OK)
 		return code;
 	if (mvmi_os_read_executable(guest.os, pid, &content, &err) != MVMI_OK)
-		code = guest_error(&guest, &err);
+		code = diag_plain_error(&err);
 	code = guest_close(&guest, code);
 	if (code == EXIT_OK)
 		code = put(content, pid);

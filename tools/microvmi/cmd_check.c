@@ -70,7 +70,7 @@ static int run(const char *const *operands)
 	if (code != EXIT_OK)
 		return code;
 	if (mvmi_os_check(guest.os, &list, &err) != MVMI_OK)
-		code = guest_error(&guest, &err);
+		code = diag_plain_error(&err);
 	code = guest_close(&guest, code);
 	if (code == EXIT_OK) {
 		guest_doubt(list->doubt);
@@ -90,12 +90,13 @@ const struct command cmd_check = {
 	.about_guest = true,
 	.summary = "compare views that a rootkit would have to change together",
 	.details =
-		"Compares the task list with the pid table and with what runs "
-		"on the CPUs, the\nmodule list with the module tree, and the "
-		"system call table with the kernel's\ncode. Whatever is in one "
-		"and not in the other is a finding; then the exit code is\n7. "
-		"With --live, findings may be things that came or went "
-		"meanwhile.\n",
+		"Compares the task list with the pid table, the children of "
+		"each task and what runs\non the CPUs; the module list with "
+		"the module tree and sysfs; and the tables of\nsystem calls "
+		"and interrupts with the kernel's code. Whatever is in one and "
+		"not in the\nother is a finding; then the exit code is 7. What "
+		"could not be compared is said, too.\nWith --live, findings "
+		"may be things that came or went meanwhile.\n",
 	.examples = "  microvmi check /run/vm.qmp\n"
 		    "  microvmi check mem.elf --json | jq '.findings'\n",
 	.options = options,

@@ -87,8 +87,9 @@ static int add_process(struct guest *guest, const struct mvmi_task *task,
 		mvmi_os_free(list);
 		return EXIT_OK;
 	}
-	if (only || err.status == MVMI_ERR_GONE)
-		return guest_error(guest, &err);
+	if (only || err.status == MVMI_ERR_GONE ||
+	    err.status == MVMI_ERR_UNSUPPORTED)
+		return diag_plain_error(&err);
 	diag_say("in doubt: files of process %" PRIu64 ": %s", task->process_id,
 		 err.msg);
 	return EXIT_OK;

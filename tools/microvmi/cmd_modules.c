@@ -69,7 +69,7 @@ static int run(const char *const *operands)
 	if (code != EXIT_OK)
 		return code;
 	if (mvmi_os_list_modules(guest.os, &list, &err) != MVMI_OK)
-		code = guest_error(&guest, &err);
+		code = diag_plain_error(&err);
 	code = guest_close(&guest, code);
 	if (code == EXIT_OK) {
 		guest_doubt(list->doubt);

@@ -82,7 +82,7 @@ static int run(const char *const *operands)
 	if (!guest_has_pid())
 		pid = 0;
 	if (mvmi_os_list_mounts(guest.os, pid, &list, &err) != MVMI_OK)
-		code = guest_error(&guest, &err);
+		code = diag_plain_error(&err);
 	code = guest_close(&guest, code);
 	if (code == EXIT_OK) {
 		guest_doubt(list->doubt);

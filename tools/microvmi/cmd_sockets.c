@@ -121,7 +121,7 @@ static int read_and_print(struct guest *guest, uint64_t pid)
 			code = print(list, tasks);
 		mvmi_os_free(list);
 	} else {
-		code = guest_error(guest, &err);
+		code = diag_plain_error(&err);
 	}
 	mvmi_os_free(tasks);
 	return code;

@@ -81,7 +81,7 @@ static int read_images(struct guest *guest, uint64_t pid, struct tables *tables)
 	struct mvmi_error err;
 
 	if (mvmi_os_list_images(guest->os, pid, &list, &err) != MVMI_OK)
-		return guest_error(guest, &err);
+		return diag_plain_error(&err);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct mvmi_image *image = list->items[i];
 
@@ -108,7 +108,7 @@ static int read_tables(struct guest *guest, uint64_t pid, struct tables *tables)
 		return read_images(guest, pid, tables);
 	if (mvmi_os_symbols(guest->os, &symbols, &err) != MVMI_OK) {
 		if (err.status == MVMI_ERR_GONE)
-			return guest_error(guest, &err);
+			return diag_plain_error(&err);
 		/* The kernel's own are known already. */
 		diag_say("in doubt: no symbols of modules: %s", err.msg);
 		add_table(tables, NULL, NULL);

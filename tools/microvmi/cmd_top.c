@@ -329,7 +329,7 @@ static int read_tasks(struct screen *screen, struct guest *guest)
 	screen->os = (struct mvmi_os_info){ .size = sizeof(screen->os) };
 	if (code == EXIT_OK &&
 	    mvmi_os_get_info(guest->os, &screen->os, &err) != MVMI_OK)
-		code = guest_error(guest, &err);
+		code = diag_plain_error(&err);
 	if (code == EXIT_OK)
 		code = tasks_list(guest, MVMI_OS_ALL, 0, &screen->tasks);
 	if (code == EXIT_OK)

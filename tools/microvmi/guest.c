@@ -183,11 +183,6 @@ void guest_doubt(const char *doubt)
 		diag_say("in doubt: %s", doubt);
 }
 
-int guest_error(const struct guest *guest, const struct mvmi_error *err)
-{
-	return target_explain(guest->vm, err->status, diag_plain_error(err));
-}
-
 bool guest_has_pid(void)
 {
 	return pid_text != NULL;

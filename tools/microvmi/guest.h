@@ -58,12 +58,6 @@ int guest_close(struct guest *guest, int code);
 /** Say what may be wrong in a list; "" says nothing. */
 void guest_doubt(const char *doubt);
 
-/**
- * Say why something can't be read. The command's name and the library's
- * message say what that was. @return An exit code.
- */
-int guest_error(const struct guest *guest, const struct mvmi_error *err);
-
 /** Whether --pid was given. */
 bool guest_has_pid(void);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "diag.h"
+#include "target.h"
 
 /** Name where a vCPU is: in the kernel by symbol, else by address. */
 static void name_place(struct guest *guest, const struct mvmi_current *current,
@@ -34,7 +35,8 @@ int occupancy_read(struct occupancy *occupancy, struct guest *guest,
 
 	*occupancy = (struct occupancy){ .by_process = !threads };
 	if (mvmi_os_list_current(guest->os, &occupancy->list, &err) != MVMI_OK)
-		return guest_error(guest, &err);
+		return target_explain(guest->vm, err.status,
+				      diag_plain_error(&err));
 	guest_doubt(occupancy->list->doubt);
 	occupancy->places =
 		calloc(occupancy->list->count + 1, sizeof(*occupancy->places));

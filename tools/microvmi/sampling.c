@@ -76,7 +76,7 @@ int sampling_look(struct sampling *sampling, struct guest *guest)
 		sampling->blind = err.status == MVMI_ERR_UNSUPPORTED;
 		if (sampling->blind)
 			return EXIT_OK;
-		return guest_error(guest, &err);
+		return diag_plain_error(&err);
 	}
 	sampling->count++;
 	for (size_t i = 0; i < list->count; i++)

@@ -14,7 +14,7 @@ int tasks_list(struct guest *guest, uint64_t pid, unsigned detail,
 	else
 		status = mvmi_os_find_task(guest->os, pid, detail, ret, &err);
 	if (status != MVMI_OK)
-		return guest_error(guest, &err);
+		return diag_plain_error(&err);
 	guest_doubt((*ret)->doubt);
 	return EXIT_OK;
 }
