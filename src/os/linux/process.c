@@ -188,18 +188,32 @@ enum mvmi_status process_read(struct process *process, mvmi_gva gva,
 	return status;
 }
 
-enum mvmi_status
-linux_process_read(struct mvmi_os *os, uint64_t pid, mvmi_gva gva,
-		   struct mvmi_span dst, struct mvmi_error *err)
+static enum mvmi_status
+read_once(struct linux_os *guest, uint64_t pid, mvmi_gva gva,
+	  struct mvmi_span dst, struct mvmi_error *err)
 {
 	struct process *process;
-	enum mvmi_status status =
-		process_open(linux_of(os), pid, &process, err);
+	enum mvmi_status status = process_open(guest, pid, &process, err);
 
 	if (status != MVMI_OK)
 		return status;
 	status = process_read(process, gva, dst, err);
 	process_close(process);
+	return status;
+}
+
+enum mvmi_status
+linux_process_read(struct mvmi_os *os, uint64_t pid, mvmi_gva gva,
+		   struct mvmi_span dst, struct mvmi_error *err)
+{
+	struct linux_os *guest = linux_of(os);
+	enum mvmi_status status = read_once(guest, pid, gva, dst, err);
+
+	/* What is not there is so often; what contradicts itself was torn. */
+	for (unsigned n = 1; n < LINUX_TRIES && status == MVMI_ERR_CORRUPT &&
+			     linux_is_running(guest);
+	     n++)
+		status = read_once(guest, pid, gva, dst, err);
 	return status;
 }
 
@@ -250,12 +264,18 @@ linux_read_executable(struct mvmi_os *os, uint64_t pid,
 		      const struct mvmi_content **ret, struct mvmi_error *err)
 {
 	struct list list = { .chunks = NULL };
+	struct linux_os *guest = linux_of(os);
 	struct content content = { .missing = 0 };
 	struct mvmi_content *made;
 	const void *head;
-	enum mvmi_status status =
-		read_content(linux_of(os), pid, &list, &content, err);
+	enum mvmi_status status = MVMI_OK;
 
+	for (unsigned n = 0; n < LINUX_TRIES; n++) {
+		list_restart(&list);
+		status = read_content(guest, pid, &list, &content, err);
+		if (status != MVMI_ERR_CORRUPT || !linux_is_running(guest))
+			break;
+	}
 	if (status != MVMI_OK && list.failed == MVMI_OK) {
 		list_fini(&list);
 		return status;
