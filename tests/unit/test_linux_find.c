@@ -251,6 +251,21 @@ static void no_linux_says_what_was_looked_for(void)
 	CHECK(says("cr0 is not known"));
 }
 
+static void page_tables_of_a_live_guest_have_the_last_word(void)
+{
+	struct mvmi_os_info info;
+
+	/* A kernel lies in memory, and another system runs. */
+	make_guest(false, false);
+	ramvm.frozen = false;
+	ramvm.regs.x86.cr3 = 0x51000;
+	CHECK(open_guest(&info) == MVMI_ERR_UNSUPPORTED);
+	CHECK(says("no x86-64 Linux kernel runs"));
+	/* Of a dump it is found. */
+	ramvm.frozen = true;
+	CHECK(found("VMCOREINFO", "token table"));
+}
+
 static void symbols_that_put_the_kernel_elsewhere_are_corrupt(void)
 {
 	struct mvmi_os_info info;
@@ -632,6 +647,7 @@ TESTS(T(registers_lead_to_the_kernel), T(five_levels_are_told_by_cr4),
       T(kernel_without_kallsyms_is_found_by_its_types),
       T(of_five_levels_the_false_root_of_four_is_not_taken),
       T(real_mode_is_looked_past), T(no_linux_says_what_was_looked_for),
+      T(page_tables_of_a_live_guest_have_the_last_word),
       T(symbols_that_put_the_kernel_elsewhere_are_corrupt),
       T(vmcoreinfo_that_contradicts_page_tables_is_corrupt),
       T(lying_vmcoreinfo_does_not_hide_the_kernel),

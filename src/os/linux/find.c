@@ -208,6 +208,7 @@ try_registers(struct search *search, struct mvmi_error *err)
 		struct mvmi_error *why = &search->registers;
 
 		status = anchor_candidates(vm, i, &candidates, why);
+		search->long_mode |= candidates.count != 0;
 		for (size_t n = 0; n < candidates.count && !search->done; n++)
 			status = search_root(search, &candidates.params[n],
 					     "registers", why);
@@ -232,6 +233,17 @@ by_registers(struct search *search, struct mvmi_error *err)
 	return status;
 }
 
+/**
+ * Of a live VM in long mode, page tables have the last word: where they map no
+ * kernel none runs, be there ever so many in memory. The registers of a dump
+ * may be a crash's, or made up.
+ */
+static bool tables_decide(const struct search *search)
+{
+	return search->long_mode &&
+	       !(search->guest->os.vm->conn->traits & MVMI_TRAIT_STATIC);
+}
+
 /** The last words: what was looked for, and what can be done. */
 static enum mvmi_status
 give_up(const struct search *search, struct mvmi_error *err)
@@ -241,6 +253,12 @@ give_up(const struct search *search, struct mvmi_error *err)
 			*err = search->closest;
 		return search->closest.status;
 	}
+	if (tables_decide(search))
+		return fail(
+			err, MVMI_ERR_UNSUPPORTED,
+			"no x86-64 Linux kernel runs: %.200s; let the guest "
+			"boot first",
+			search->registers.msg);
 	return fail(err, MVMI_ERR_UNSUPPORTED,
 		    "no x86-64 Linux kernel found: not by registers (%.110s), "
 		    "nor VMCOREINFO, kallsyms or BTF in %" PRIu64
@@ -248,6 +266,20 @@ give_up(const struct search *search, struct mvmi_error *err)
 		    "dump with all of its memory",
 		    search->registers.msg, search->scanned >> 20,
 		    search->scan.msg[0] ? search->scan.msg : "no trace of one");
+}
+
+static enum mvmi_status by_memory(struct search *search, struct mvmi_error *err)
+{
+	enum mvmi_status status;
+
+	if (tables_decide(search))
+		return MVMI_OK;
+	status = search_heads(search, err);
+	if (status == MVMI_OK && !search->done && !search->closest.status)
+		status = search_ram(search, err);
+	if (status == MVMI_OK && !search->done && !search->closest.status)
+		status = search_bare(search, err);
+	return status;
 }
 
 enum mvmi_status
@@ -259,11 +291,7 @@ linux_find_kernel(struct linux_os *guest, const struct mvmi_os_options *options,
 
 	/* Where the registers led to a kernel that lies, no other is sought. */
 	if (status == MVMI_OK && !search.done && !search.closest.status)
-		status = search_heads(&search, err);
-	if (status == MVMI_OK && !search.done && !search.closest.status)
-		status = search_ram(&search, err);
-	if (status == MVMI_OK && !search.done && !search.closest.status)
-		status = search_bare(&search, err);
+		status = by_memory(&search, err);
 	if (status == MVMI_OK && !search.done)
 		status = give_up(&search, err);
 	return status;

@@ -25,6 +25,7 @@ struct search {
 	struct linux_os *guest;
 	const struct mvmi_os_options *options;
 	bool done;
+	bool long_mode;	  /**< a vCPU is in it */
 	uint64_t scanned; /**< bytes of RAM */
 	uint64_t copied;  /**< bytes of candidates */
 	/** Of what came closest: a kernel, but one that is not believed. */
