@@ -157,9 +157,11 @@ print_line(const struct table *table, const struct mvmi_symbol *symbol)
 	(void)printf("%016" PRIx64 " %c ", symbol->addr, symbol->type);
 	output_printable(symbol->name);
 	if (*module) {
-		(void)printf("\t[");
+		bool is_bare = *module != '[';
+
+		(void)printf("\t%s", is_bare ? "[" : "");
 		output_printable(module);
-		(void)putchar(']');
+		(void)printf("%s", is_bare ? "]" : "");
 	}
 	(void)putchar('\n');
 }
@@ -188,7 +190,11 @@ static int print_all(const struct tables *tables)
 	}
 	if (command_json)
 		(void)fputs(first ? "]\n" : "\n]\n", stdout);
-	return output_finish();
+	if (!first || !module_name)
+		return output_finish();
+	diag_say("no module or image is called \"%s\", or it has no symbols",
+		 module_name);
+	return EXIT_FAILED;
 }
 
 /* ---- looking up -------------------------------------------------------- */
