@@ -169,12 +169,13 @@ prepend_text(struct path_text *text, const char *s, struct mvmi_error *err)
 	return prepend(text, s, strlen(s), err);
 }
 
-/** An open file's inode is never freed; a name that has none is negative. */
+/** Whether a dentry is at the top of its file system: it is its own parent. */
 static bool is_root(const struct object *dentry)
 {
 	return object_u64(dentry, DENTRY_PARENT) == dentry->gva.val;
 }
 
+/** d_unlinked(): its name was taken out of the cache. */
 static bool is_unlinked(const struct object *dentry)
 {
 	return object_u64(dentry, DENTRY_HASHED) == 0 && !is_root(dentry);
@@ -298,9 +299,10 @@ climb(struct linux_os *guest, struct object *dentry, mvmi_gva mnt,
 		    PATH_MOUNTS_MAX, PATH_DEPTH_MAX, dentry->gva.val);
 }
 
+/** Pipes and sockets: a word, and the inode's number. */
 static enum mvmi_status
-inode_number(struct linux_os *guest, const struct object *dentry, uint64_t *ret,
-	     struct mvmi_error *err)
+name_numbered(struct linux_os *guest, const struct object *dentry,
+	      const char *word, char name[PSEUDO_MAX], struct mvmi_error *err)
 {
 	struct object inode;
 	enum mvmi_status status =
@@ -308,7 +310,8 @@ inode_number(struct linux_os *guest, const struct object *dentry, uint64_t *ret,
 			    object_gva(dentry, DENTRY_INODE), err);
 
 	if (status == MVMI_OK)
-		*ret = object_u64(&inode, INODE_NUMBER);
+		(void)snprintf(name, PSEUDO_MAX, "%s:[%" PRIu64 "]", word,
+			       object_u64(&inode, INODE_NUMBER));
 	return status;
 }
 
@@ -369,23 +372,20 @@ spell_pseudo(struct linux_os *guest, const struct object *dentry,
 {
 	char name[PSEUDO_MAX] = { '/' };
 	size_t len = 0;
-	uint64_t number = 0;
 	enum mvmi_status status =
 		read_name(guest, dentry, (uint8_t *)name + 1, &len, err);
 
 	if (status != MVMI_OK)
 		return status;
-	if (strcmp(function, "pipefs_dname") == 0 ||
-	    strcmp(function, "sockfs_dname") == 0) {
-		status = inode_number(guest, dentry, &number, err);
-		(void)snprintf(name, sizeof(name), "%.4s%s:[%" PRIu64 "]",
-			       function[0] == 'p' ? "pipe" : "sock",
-			       function[0] == 'p' ? "" : "et", number);
+	if (strcmp(function, "pipefs_dname") == 0) {
+		status = name_numbered(guest, dentry, "pipe", name, err);
+	} else if (strcmp(function, "sockfs_dname") == 0) {
+		status = name_numbered(guest, dentry, "socket", name, err);
 	} else if (strcmp(function, "anon_inodefs_dname") == 0) {
 		status = prepend(text, name + 1, len, err);
-		strcpy(name, "anon_inode:");
+		(void)snprintf(name, sizeof(name), "anon_inode:");
 	} else if (strcmp(function, "pidfs_dname") == 0) {
-		strcpy(name, "anon_inode:[pidfd]");
+		(void)snprintf(name, sizeof(name), "anon_inode:[pidfd]");
 	} else if (strcmp(function, "ns_dname") == 0) {
 		status = name_namespace(guest, dentry, name, err);
 	} else if (strcmp(function, "dmabuffs_dname") == 0) {
