@@ -305,6 +305,11 @@ static void lying_vmcoreinfo_does_not_hide_the_kernel(void)
 	lgen_set(&guest, LGEN_VMCOREINFO_DATA, 0);
 	lgen_make_vmcoreinfo(&guest, LGEN_PHYS_BASE + 0x1000000);
 	CHECK(found("token table", "page tables"));
+	/* Nor one that is cut off. */
+	memset(guest.ram + LGEN_VMCOREINFO + 40, 0, 4056);
+	CHECK(found("token table", "page tables"));
+	ramvm.mapped = false;
+	CHECK(found("token table", "page tables"));
 }
 
 static void banner_of_something_else_is_corrupt(void)

@@ -106,6 +106,7 @@ try_types(struct bare *bare, uint64_t gpa, uint64_t len, struct mvmi_error *err)
 static enum mvmi_status find_types(struct bare *bare, struct mvmi_error *err)
 {
 	struct search *search = bare->search;
+	const struct mvmi_error closest = search->closest;
 	unsigned tries = 0;
 	struct ram_walk walk;
 	enum mvmi_status status = ram_begin(&walk, search->guest->os.vm,
@@ -138,7 +139,7 @@ static enum mvmi_status find_types(struct bare *bare, struct mvmi_error *err)
 		 tries < BTF_TRIES_MAX);
 	ram_end(&walk);
 	/* What only looks like BTF is no fault of the guest's. */
-	search->closest = (struct mvmi_error){ .status = MVMI_OK };
+	search->closest = closest;
 	if (status == MVMI_OK && !bare->types)
 		status = fail(err, MVMI_ERR_UNSUPPORTED,
 			      "there are neither kallsyms nor BTF");

@@ -268,6 +268,7 @@ give_up(const struct search *search, struct mvmi_error *err)
 		    search->scan.msg[0] ? search->scan.msg : "no trace of one");
 }
 
+/** What lies there need not be true: nothing of it ends the search. */
 static enum mvmi_status by_memory(struct search *search, struct mvmi_error *err)
 {
 	enum mvmi_status status;
@@ -275,9 +276,9 @@ static enum mvmi_status by_memory(struct search *search, struct mvmi_error *err)
 	if (tables_decide(search))
 		return MVMI_OK;
 	status = search_heads(search, err);
-	if (status == MVMI_OK && !search->done && !search->closest.status)
+	if (status == MVMI_OK && !search->done)
 		status = search_ram(search, err);
-	if (status == MVMI_OK && !search->done && !search->closest.status)
+	if (status == MVMI_OK && !search->done)
 		status = search_bare(search, err);
 	return status;
 }
