@@ -52,6 +52,7 @@ struct area_walk {
 	area_fn fn;
 	void *arg;
 	size_t count;
+	bool displaced;
 	struct object area;
 };
 
@@ -86,17 +87,14 @@ take_entry(uint64_t first, uint64_t last, uint64_t entry, void *arg,
 	   struct mvmi_error *err)
 {
 	struct area_walk *walk = arg;
-	enum mvmi_status status =
-		take_area(walk, mvmi_gva_at(entry), first, err);
+	enum mvmi_status status = take_area(walk, mvmi_gva_at(entry), 0, err);
 
 	if (status != MVMI_OK)
 		return status;
+	/* A stack that grows, or moves while a program starts, is so. */
 	if (object_u64(&walk->area, AREA_START) != first ||
 	    object_u64(&walk->area, AREA_END) - 1 != last)
-		return fail(err, MVMI_ERR_CORRUPT,
-			    "area at 0x%" PRIx64 " is not from 0x%" PRIx64
-			    " to 0x%" PRIx64 ", as its tree has it",
-			    entry, first, last);
+		walk->displaced = true;
 	return walk->fn(&walk->area, walk->arg, err);
 }
 
@@ -119,8 +117,9 @@ walk_list(struct area_walk *walk, mvmi_gva at, struct mvmi_error *err)
 	return status;
 }
 
-enum mvmi_status areas_walk(struct linux_os *guest, const struct object *mm,
-			    area_fn fn, void *arg, struct mvmi_error *err)
+enum mvmi_status
+areas_walk(struct linux_os *guest, const struct object *mm, area_fn fn,
+	   void *arg, bool *displaced, struct mvmi_error *err)
 {
 	struct area_walk walk;
 	enum mvmi_status status = areas_prepare(guest, err);
@@ -131,16 +130,20 @@ enum mvmi_status areas_walk(struct linux_os *guest, const struct object *mm,
 	walk.fn = fn;
 	walk.arg = arg;
 	walk.count = 0;
+	walk.displaced = false;
 	if (shape_has(&guest->shapes.mm, MM_TREE))
-		return maple_walk(guest->os.space, &guest->shapes.maple,
-				  object_u64(mm, MM_TREE), take_entry, &walk,
-				  err);
-	if (shape_has(&guest->shapes.mm, MM_AREA) &&
-	    shape_has(&guest->shapes.area, AREA_NEXT))
-		return walk_list(&walk, object_gva(mm, MM_AREA), err);
-	return fail(err, MVMI_ERR_UNSUPPORTED,
-		    "the guest's kernel keeps areas neither in a tree nor in a "
-		    "list that is known");
+		status = maple_walk(guest->os.space, &guest->shapes.maple,
+				    object_u64(mm, MM_TREE), take_entry, &walk,
+				    err);
+	else if (shape_has(&guest->shapes.mm, MM_AREA) &&
+		 shape_has(&guest->shapes.area, AREA_NEXT))
+		status = walk_list(&walk, object_gva(mm, MM_AREA), err);
+	else
+		status = fail(err, MVMI_ERR_UNSUPPORTED,
+			      "the guest's kernel keeps areas neither in a "
+			      "tree nor in a list that is known");
+	*displaced = walk.displaced;
+	return status;
 }
 
 /** A search for the area of an address. */
@@ -300,6 +303,7 @@ struct area_listing {
 	const struct object *mm;
 	const struct mvmi_area *last;
 	uint64_t last_file;
+	unsigned tries; /**< that were made in vain */
 };
 
 /** Name an area as /proc does. */
@@ -461,6 +465,7 @@ list_all(struct listing *listing, struct mvmi_error *err)
 {
 	struct area_listing *l =
 		container_of(listing, struct area_listing, listing);
+	bool displaced = false;
 	struct object mm;
 	enum mvmi_status status =
 		task_find_mm(listing->guest, listing->pid, &mm, err);
@@ -468,9 +473,19 @@ list_all(struct listing *listing, struct mvmi_error *err)
 	l->mm = &mm;
 	l->last_file = 0;
 	if (status == MVMI_OK)
-		status = areas_walk(listing->guest, &mm, list_one, l, err);
+		status = areas_walk(listing->guest, &mm, list_one, l,
+				    &displaced, err);
 	if (status == MVMI_OK)
 		status = list_vsyscall(l, err);
+	if (displaced)
+		list_doubt(&listing->list,
+			   "process %" PRIu64
+			   " was changing its areas: one is not where its "
+			   "tree has it",
+			   listing->pid);
+	if (status == MVMI_OK && displaced && l->tries++ < LINUX_TRIES - 1 &&
+	    linux_is_running(listing->guest))
+		status = fail(err, MVMI_ERR_CORRUPT, "caught in a change");
 	l->mm = NULL;
 	return fail_context(err, status, "areas of process %" PRIu64,
 			    listing->pid);

@@ -45,12 +45,15 @@ typedef enum mvmi_status (*area_fn)(const struct object *area, void *arg,
 /**
  * Walk over the areas of a process by address.
  *
- * @param mm  Its struct mm_struct.
+ * @param mm         Its struct mm_struct.
+ * @param displaced  Set if an area says of itself another range than its tree
+ *                   does: the process was in the middle of a change.
  *
- * @retval MVMI_ERR_CORRUPT  An area is not where its tree or list has it.
+ * @retval MVMI_ERR_CORRUPT  The tree or list contradicts itself.
  */
-enum mvmi_status areas_walk(struct linux_os *guest, const struct object *mm,
-			    area_fn fn, void *arg, struct mvmi_error *err);
+enum mvmi_status
+areas_walk(struct linux_os *guest, const struct object *mm, area_fn fn,
+	   void *arg, bool *displaced, struct mvmi_error *err);
 
 /**
  * Find the area that an address lies in.
