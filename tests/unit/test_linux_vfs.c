@@ -528,6 +528,39 @@ static void reset_with_ids(void)
 	ramvm_put64(TINY_RUNQUEUES, TINY_INIT_TASK);
 }
 
+static void without_types_only_code_is_compared(void)
+{
+	const struct mvmi_finding_list *list = NULL;
+	const struct mvmi_file_list *files;
+	const struct mvmi_socket_list *sockets;
+	const struct mvmi_mount_list *mounts;
+	const struct mvmi_module_list *modules;
+	const struct mvmi_log *log;
+	struct mvmi_symbols *symbols;
+	struct mvmi_os *os;
+	size_t compared = 0;
+
+	reset_with_ids();
+	os = tiny_open(NULL);
+	mvmi_types_destroy(os->types);
+	os->types = NULL;
+	CHECK(mvmi_os_list_files(os, 1, &files, &err) == MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_list_sockets(os, 1, &sockets, &err) ==
+	      MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_list_mounts(os, 0, &mounts, &err) ==
+	      MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_list_modules(os, &modules, &err) == MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_symbols(os, &symbols, &err) == MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_read_log(os, &log, &err) == MVMI_ERR_UNSUPPORTED);
+	CHECK(mvmi_os_check(os, &list, &err) == MVMI_OK);
+	for (size_t i = 0; i < list->check_count; i++)
+		compared += strstr(list->checks[i], "not compared") == NULL;
+	/* The table of system calls, and no vCPU leads anywhere. */
+	CHECK(list->count == 0 && compared == 2);
+	mvmi_os_free(list);
+	tiny_close(os);
+}
+
 static void views_that_agree_give_no_findings(void)
 {
 	reset_with_ids();
@@ -601,6 +634,7 @@ TESTS(T(files_are_told_with_all_that_fdinfo_says),
       T(system_calls_that_lead_elsewhere_are_foreign),
       T(a_module_of_four_billion_symbols_is_refused),
       T(views_that_agree_give_no_findings),
+      T(without_types_only_code_is_compared),
       T(a_task_that_left_the_list_is_found),
       T(a_task_that_left_all_lists_is_found_while_it_runs),
       T(a_thread_that_left_its_list_is_found_by_the_count),

@@ -130,7 +130,8 @@ linux_check(struct mvmi_os *os, const struct mvmi_finding_list **ret,
 	struct checking c = { .guest = linux_of(os), .list = &list };
 	const char **lines =
 		list_alloc(&list, ARRAY_LEN(checks) * sizeof(*lines));
-	struct mvmi_finding_list *made = NULL;
+	struct mvmi_finding_list *made;
+	const void *result = NULL;
 	enum mvmi_status status = MVMI_OK;
 
 	for (size_t i = 0; lines && i < ARRAY_LEN(checks); i++) {
@@ -145,9 +146,11 @@ linux_check(struct mvmi_os *os, const struct mvmi_finding_list **ret,
 		list_fini(&list);
 		return status;
 	}
-	status = list_finish(&list, sizeof(*made), (const void **)&made, err);
+	status = list_finish(&list, sizeof(*made), &result, err);
 	if (status != MVMI_OK)
 		return status;
+	/* It is const for who gets it; the lines belong to it already. */
+	made = (struct mvmi_finding_list *)(uintptr_t)result;
 	made->checks = lines;
 	made->check_count = ARRAY_LEN(checks);
 	*ret = made;

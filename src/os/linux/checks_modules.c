@@ -82,9 +82,10 @@ enum mvmi_status check_tree(struct checking *c, struct mvmi_error *err)
 {
 	struct mvmi_field field = { 0 };
 	mvmi_gva tree = { 0 };
-	enum mvmi_status status =
-		linux_symbol(c->guest, "mod_tree", &tree, err);
+	enum mvmi_status status = modules_prepare(c->guest, err);
 
+	if (status == MVMI_OK)
+		status = linux_symbol(c->guest, "mod_tree", &tree, err);
 	/* The first of two that the kernel keeps equal (latch_tree). */
 	if (status == MVMI_OK)
 		status = mvmi_types_field(c->guest->os.types, "mod_tree_root",
@@ -138,9 +139,10 @@ enum mvmi_status check_sysfs(struct checking *c, struct mvmi_error *err)
 	struct mvmi_field field = { 0 };
 	mvmi_gva symbol = { 0 };
 	uint64_t kset = 0;
-	enum mvmi_status status =
-		linux_symbol(c->guest, "module_kset", &symbol, err);
+	enum mvmi_status status = modules_prepare(c->guest, err);
 
+	if (status == MVMI_OK)
+		status = linux_symbol(c->guest, "module_kset", &symbol, err);
 	if (status == MVMI_OK)
 		status = mvmi_space_read_u64(c->guest->os.space, symbol, &kset,
 					     err);

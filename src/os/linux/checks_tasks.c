@@ -285,6 +285,8 @@ enum mvmi_status check_running(struct checking *c, struct mvmi_error *err)
 	if (status == MVMI_OK)
 		status = mvmi_types_field(guest->os.types, "rq", "curr", &field,
 					  err);
+	if (status != MVMI_OK)
+		return status;
 	queues.val += field.offset;
 	if (linux_symbol(guest, "current_task", &current, NULL) != MVMI_OK &&
 	    mvmi_types_field(guest->os.types, "struct pcpu_hot", "current_task",
