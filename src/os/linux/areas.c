@@ -168,17 +168,38 @@ search_one(const struct object *area, void *arg, struct mvmi_error *err)
 	return fail(err, MVMI_ERR_BUSY, "found");
 }
 
-static enum mvmi_status search_tree(struct area_walk *walk, uint64_t root,
-				    uint64_t gva, struct mvmi_error *err)
+/** Go down a tree to the area that ends behind an address, and take it. */
+static enum mvmi_status
+search_tree(struct linux_os *guest, uint64_t root, struct area_search *search,
+	    struct mvmi_error *err)
 {
-	struct linux_os *guest = walk->guest;
 	struct maple_entry entry = { .value = 0 };
-	enum mvmi_status status = maple_find(
-		guest->os.space, &guest->shapes.maple, root, gva, &entry, err);
+	struct area_walk walk;
+	enum mvmi_status status =
+		maple_find(guest->os.space, &guest->shapes.maple, root,
+			   search->gva, &entry, err);
 
 	if (status != MVMI_OK || entry.value == 0)
 		return status;
-	return take_entry(entry.first, entry.last, entry.value, walk, err);
+	walk.guest = guest;
+	walk.fn = search_one;
+	walk.arg = search;
+	walk.count = 0;
+	walk.displaced = false;
+	return take_entry(entry.first, entry.last, entry.value, &walk, err);
+}
+
+static enum mvmi_status
+search_list(struct linux_os *guest, mvmi_gva first, struct area_search *search,
+	    struct mvmi_error *err)
+{
+	struct area_walk walk;
+
+	walk.guest = guest;
+	walk.fn = search_one;
+	walk.arg = search;
+	walk.count = 0;
+	return walk_list(&walk, first, err);
 }
 
 enum mvmi_status area_find(struct linux_os *guest, const struct object *mm,
@@ -186,23 +207,18 @@ enum mvmi_status area_find(struct linux_os *guest, const struct object *mm,
 			   struct object *ret, struct mvmi_error *err)
 {
 	struct area_search search = { .gva = gva.val, .ret = ret };
-	struct area_walk walk;
 	enum mvmi_status status = areas_prepare(guest, err);
 
 	if (status != MVMI_OK)
 		return status;
-	walk.guest = guest;
-	walk.fn = search_one;
-	walk.arg = &search;
-	walk.count = 0;
 	if (shape_has(&guest->shapes.mm, MM_TREE))
-		status = search_tree(&walk, object_u64(mm, MM_TREE), gva.val,
+		status = search_tree(guest, object_u64(mm, MM_TREE), &search,
 				     err);
 	else
-		status = walk_list(&walk,
-				   below ? object_gva(below, AREA_NEXT)
-					 : object_gva(mm, MM_AREA),
-				   err);
+		status = search_list(guest,
+				     below ? object_gva(below, AREA_NEXT)
+					   : object_gva(mm, MM_AREA),
+				     &search, err);
 	if (search.found)
 		return MVMI_OK;
 	if (status == MVMI_OK || status == MVMI_ERR_BUSY)
