@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "state.h"
@@ -39,42 +39,57 @@ static int listen_on_pid(void)
 	return fd;
 }
 
-/** Wait for what there is to do. fds[2 + i] is clients[i]. */
-static void wait_for_work(const struct agent *agent,
-			  struct pollfd fds[2 + AGENT_CLIENTS_MAX])
+/* Besides two of its own, the thread polls a socket and a process a client. */
+#define POLLED (2 + 2 * AGENT_CLIENTS_MAX)
+
+/** Wait for what there is to do. */
+static void wait_for_work(const struct agent *agent, struct pollfd fds[POLLED])
 {
 	fds[0] = (struct pollfd){ .fd = agent->wake_fd, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = agent->listen_fd, .events = POLLIN };
-	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++)
-		fds[2 + i] = (struct pollfd){ .fd = agent->clients[i].fd,
-					      .events = POLLIN };
-	(void)poll(fds, 2 + AGENT_CLIENTS_MAX, -1);
+	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
+		const struct client *client = &agent->clients[i];
+
+		fds[2 + 2 * i] =
+			(struct pollfd){ .fd = client->fd, .events = POLLIN };
+		fds[3 + 2 * i] = (struct pollfd){ .fd = client->pidfd,
+						  .events = POLLIN };
+	}
+	(void)poll(fds, POLLED, -1);
+}
+
+static void accept_client(struct agent *agent)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int fd = accept4(agent->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		client_open(agent, fd);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		/* It stays in the queue: don't ask again at once. */
+		(void)nanosleep(&pause, NULL);
 }
 
 static void *agent_thread(void *arg)
 {
-	struct pollfd fds[2 + AGENT_CLIENTS_MAX];
+	struct pollfd fds[POLLED];
 	struct agent *agent = arg;
 
 	while (!atomic_load(&agent->ends)) {
 		wait_for_work(agent, fds);
 		for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
 			struct client *client = &agent->clients[i];
+			bool lives = !fds[3 + 2 * i].revents;
 
-			/* Slots freed in this round have no events of theirs. */
-			if (client->fd < 0 || client->fd != fds[2 + i].fd ||
-			    !fds[2 + i].revents)
+			if (client->fd < 0)
 				continue;
-			if (!client_serve(agent, client))
+			if (lives && fds[2 + 2 * i].revents)
+				lives = client_serve(agent, client);
+			if (!lives)
 				client_close(agent, client);
 		}
-		if (fds[1].revents) {
-			int fd = accept4(agent->listen_fd, NULL, NULL,
-					 SOCK_CLOEXEC);
-
-			if (fd >= 0)
-				client_open(agent, fd);
-		}
+		if (fds[1].revents)
+			accept_client(agent);
 	}
 	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
 		if (agent->clients[i].fd >= 0)
@@ -99,16 +114,6 @@ static int thread_start(struct agent *agent)
 	return failed;
 }
 
-static void agent_free(struct agent *agent)
-{
-	if (agent->listen_fd >= 0)
-		(void)close(agent->listen_fd);
-	if (agent->wake_fd >= 0)
-		(void)close(agent->wake_fd);
-	(void)pthread_rwlock_destroy(&agent->lock);
-	free(agent);
-}
-
 /** Whoever takes a subscription away must not wait for vCPUs without end. */
 static void lock_init(pthread_rwlock_t *lock)
 {
@@ -121,56 +126,98 @@ static void lock_init(pthread_rwlock_t *lock)
 	(void)pthread_rwlockattr_destroy(&attr);
 }
 
+/* Static, so that no vCPU's thread can outlive it. */
+static struct agent the_agent;
+static atomic_flag is_in_use = ATOMIC_FLAG_INIT;
+
+/** Close what there is, and let there be another. */
+static void agent_reset(struct agent *agent)
+{
+	if (agent->listen_fd >= 0)
+		(void)close(agent->listen_fd);
+	if (agent->wake_fd >= 0)
+		(void)close(agent->wake_fd);
+	agent->listen_fd = -1;
+	agent->wake_fd = -1;
+	atomic_flag_clear(&is_in_use);
+}
+
+static void agent_init(struct agent *agent)
+{
+	static bool has_lock;
+
+	/* All else is as the last one left it: empty. */
+	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++)
+		agent->clients[i] = (struct client){ .fd = -1, .pidfd = -1 };
+	if (!has_lock)
+		lock_init(&agent->lock);
+	has_lock = true;
+	atomic_store(&agent->ends, false);
+	agent->has_ended = false;
+	atomic_store(&agent->incarnation, 1);
+	for (size_t i = 0; i < AGENT_VCPUS_MAX; i++)
+		atomic_store(&agent->vcpus[i].state, VCPU_IDLE);
+}
+
 struct agent *agent_create(const struct agent_host *host, void *arg)
 {
-	struct agent *agent = calloc(1, sizeof(*agent));
+	struct agent *agent = &the_agent;
 	int failed;
 
-	if (!agent)
+	if (atomic_flag_test_and_set(&is_in_use)) {
+		errno = EBUSY;
 		return NULL;
+	}
+	agent_init(agent);
 	agent->host = host;
 	agent->arg = arg;
-	atomic_init(&agent->incarnation, 1);
-	for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++)
-		agent->clients[i].fd = -1;
-	lock_init(&agent->lock);
 	agent->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	agent->listen_fd = listen_on_pid();
 	failed = agent->wake_fd < 0 || agent->listen_fd < 0
 			 ? errno
 			 : thread_start(agent);
 	if (failed) {
-		agent_free(agent);
+		agent_reset(agent);
 		errno = failed;
 		return NULL;
 	}
 	return agent;
 }
 
+/** When an operation of the host that never returns is no longer waited for. */
+static struct timespec join_end(void)
+{
+	struct timespec end;
+
+	(void)clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 2;
+	return end;
+}
+
 void agent_stop(struct agent *agent)
 {
+	struct timespec end = join_end();
 	uint64_t one = 1;
 
 	if (!agent || atomic_exchange(&agent->ends, true))
 		return;
-	(void)pthread_rwlock_wrlock(&agent->lock);
+	(void)pthread_rwlock_rdlock(&agent->lock);
 	if (agent->channel) {
-		struct agent_shared *shared = agent->channel->shared;
-
-		__atomic_store_n(&shared->gone, 1, __ATOMIC_SEQ_CST);
-		channel_ring_bell(agent->channel, shared->ready, 0);
+		SHARED_STORE(&agent->channel->shared->gone, 1);
+		channel_wake(agent->channel);
 	}
 	(void)pthread_rwlock_unlock(&agent->lock);
-	if (write(agent->wake_fd, &one, sizeof(one)) == sizeof(one))
-		(void)pthread_join(agent->thread, NULL);
+	agent->has_ended =
+		write(agent->wake_fd, &one, sizeof(one)) == sizeof(one) &&
+		pthread_timedjoin_np(agent->thread, NULL, &end) == 0;
 }
 
 void agent_destroy(struct agent *agent)
 {
-	if (!agent)
-		return;
 	agent_stop(agent);
-	agent_free(agent);
+	/* A thread that hangs in the host keeps it for ever. */
+	if (agent && agent->has_ended)
+		agent_reset(agent);
 }
 
 void agent_new_incarnation(struct agent *agent)
@@ -179,11 +226,9 @@ void agent_new_incarnation(struct agent *agent)
 
 	(void)pthread_rwlock_rdlock(&agent->lock);
 	if (agent->channel) {
-		__atomic_store_n(&agent->channel->shared->incarnation,
-				 incarnation, __ATOMIC_SEQ_CST);
-		(void)__atomic_fetch_add(&agent->channel->shared->doorbell, 1,
-					 __ATOMIC_SEQ_CST);
-		futex_wake(&agent->channel->shared->doorbell);
+		SHARED_STORE(&agent->channel->shared->incarnation, incarnation);
+		channel_cancel(agent->channel);
+		channel_wake(agent->channel);
 	}
 	(void)pthread_rwlock_unlock(&agent->lock);
 }

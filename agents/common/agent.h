@@ -11,7 +11,10 @@
  * - the VMM's vCPU threads, which call agent_vcpu_*() and agent_raise().
  *
  * Whatever a client set up is undone, by the agent's thread, when the client's
- * socket ends, in whatever way: close, crash, SIGKILL.
+ * socket or its process ends, in whatever way: close, crash, SIGKILL.
+ *
+ * A process has one agent at most, in static memory: a vCPU thread that still
+ * runs while the VMM ends can call in here without harm.
  */
 #ifndef MICROVMI_AGENT_H
 #define MICROVMI_AGENT_H
@@ -42,7 +45,7 @@ struct agent_host {
 
 	/** vCPUs that there can ever be: a slot is made for each. */
 	uint32_t vcpu_limit;
-	/** vCPUs that there are now; never more than AGENT_VCPUS_MAX. */
+	/** vCPUs that there are now. From the agent's thread. */
 	uint32_t (*vcpu_count)(void *arg);
 	/**
 	 * Bring a vCPU that runs guest code to agent_vcpu_park(), soon. Called
@@ -50,32 +53,40 @@ struct agent_host {
 	 */
 	void (*kick)(void *arg, uint32_t vcpu);
 
-	/** Begin raising; the core has checked it against the descriptor. */
+	/**
+	 * Begin raising; it was checked against the descriptor, its limit too.
+	 * Neither this nor disable may wait for a vCPU that waits for a reply.
+	 */
 	void (*enable)(void *arg, const struct agent_subscription *what,
 		       uint64_t id, struct agent_result *result);
 	/** On return the host raises nothing more for it. */
 	void (*disable)(void *arg, uint64_t id);
 
-	/** The vCPU is parked, idle, or waits for a reply. */
+	/**
+	 * The vCPU is parked, idle, or waits for a reply, and stays so
+	 * meanwhile.
+	 */
 	void (*regs_get)(void *arg, uint32_t vcpu, uint32_t groups,
 			 struct agent_regs *regs, struct agent_result *result);
 	/** The same; only the dirty ones, all of them writable. */
 	void (*regs_set)(void *arg, uint32_t vcpu,
 			 const struct agent_regs *regs,
 			 struct agent_result *result);
-	/** As mvmi_write_ops. */
+	/** As mvmi_write_ops; the range is not empty and does not wrap. */
 	void (*write)(void *arg, uint64_t gpa, const uint8_t *src, uint32_t len,
 		      enum mvmi_write_mode mode, struct agent_result *result);
-	/** As mvmi_inject_ops. */
+	/** As mvmi_inject_ops, of a vCPU as above. */
 	void (*inject)(void *arg, const struct agent_inject *what,
 		       struct agent_result *result);
 };
 
 /**
- * Begin to serve, on the socket of this process.
+ * Begin to serve, on the socket of this process. A process that forks to become
+ * a daemon calls it afterwards.
  *
  * @param host  Must outlive the agent; so must arg.
- * @return NULL, with errno set, if there can be no socket or thread.
+ * @return NULL, with errno set, if there can be no socket or thread; EBUSY if
+ *         there is an agent already.
  */
 struct agent *agent_create(const struct agent_host *host, void *arg);
 
@@ -85,7 +96,7 @@ struct agent *agent_create(const struct agent_host *host, void *arg);
  */
 void agent_stop(struct agent *agent);
 
-/** Stop, and free it. No vCPU may call in any more. */
+/** Stop, and let there be another one. No vCPU may call in any more. */
 void agent_destroy(struct agent *agent);
 
 /** The VM was reset or loaded: its events are void, its patches too. */
@@ -132,6 +143,13 @@ struct agent_context {
 	 */
 	void (*regs)(void *arg, uint32_t vcpu, uint32_t groups,
 		     struct agent_regs *regs);
+	/**
+	 * A reply has come: write its registers, so that whoever holds the vCPU
+	 * from now on sees them. rip only if dirty; what the action needs may
+	 * wait for the return of agent_raise(). NULL: there is nothing to do.
+	 */
+	void (*reply)(void *arg, uint32_t vcpu,
+		      const struct agent_reply *reply);
 	void *arg;
 };
 
@@ -139,10 +157,13 @@ struct agent_context {
  * An event: filter it, post it to the ring of who wants it so, and wait for the
  * reply of who wants that, for no longer than the deadline.
  *
- * @param event  What the descriptor's fields promise; generation and
- *               subscription are filled in here.
- * @param reply  Filled only if true is returned.
- * @return Whether somebody replied other than nothing at all: apply it.
+ * However long it took: on return the VM is not held.
+ *
+ * @param event  What the descriptor's fields promise, and rip or cr3 if known
+ *               says so; generation, subscription and time are filled in here.
+ * @param reply  Filled only if true is returned. It is checked against the
+ *               descriptor and writable_regs.
+ * @return Whether there is a reply: do what it says. If not, continue.
  */
 bool agent_raise(struct agent *agent, struct agent_event *event,
 		 const struct agent_context *context,

@@ -11,13 +11,6 @@
 
 #define PAGE 4096U
 
-/*
- * Words of shared memory are atomics to both sides: the wire's structs are
- * plain, so that they are the same for every compiler.
- */
-#define SHARED_LOAD(ptr)       __atomic_load_n(ptr, __ATOMIC_SEQ_CST)
-#define SHARED_STORE(ptr, val) __atomic_store_n(ptr, val, __ATOMIC_SEQ_CST)
-
 static uint32_t pages(size_t len)
 {
 	return (uint32_t)((len + PAGE - 1) / PAGE * PAGE);
@@ -33,7 +26,8 @@ static bool channel_map(struct channel *channel)
 	channel->slot_offset = PAGE;
 	channel->ring_offset = PAGE + count * slot_stride;
 	channel->len = channel->ring_offset + (size_t)count * ring_stride;
-	if (ftruncate(channel->memory_fd, (off_t)channel->len) != 0 ||
+	/* Allocated here, for nothing may fail on the way of an event. */
+	if (posix_fallocate(channel->memory_fd, 0, (off_t)channel->len) != 0 ||
 	    fcntl(channel->memory_fd, F_ADD_SEALS,
 		  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return false;
@@ -62,7 +56,8 @@ struct channel *channel_create(uint32_t vcpu_count, uint32_t deadline_ms)
 		return NULL;
 	atomic_init(&channel->refs, 1);
 	channel->vcpu_count = vcpu_count;
-	channel->deadline_ms = deadline_ms;
+	atomic_init(&channel->deadline_ms, deadline_ms);
+	atomic_init(&channel->detached, false);
 	channel->memory_fd =
 		memfd_create("microvmi-agent", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	channel->doorbell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -107,14 +102,12 @@ struct agent_ring *channel_ring(const struct channel *channel, uint32_t vcpu)
 					   pages(sizeof(struct agent_ring)));
 }
 
-void channel_ring_bell(struct channel *channel, uint64_t *bits, uint32_t vcpu)
+void channel_wake(struct channel *channel)
 {
 	struct agent_shared *shared = channel->shared;
 	uint64_t one = 1;
 
-	(void)__atomic_fetch_or(&bits[vcpu / 64], UINT64_C(1) << vcpu % 64,
-				__ATOMIC_SEQ_CST);
-	(void)__atomic_fetch_add(&shared->doorbell, 1, __ATOMIC_SEQ_CST);
+	(void)SHARED_ADD(&shared->doorbell, 1);
 	switch (SHARED_LOAD(&shared->sleeping)) {
 	case AGENT_SLEEPS_FUTEX:
 		futex_wake(&shared->doorbell);
@@ -129,12 +122,24 @@ void channel_ring_bell(struct channel *channel, uint64_t *bits, uint32_t vcpu)
 	}
 }
 
-void channel_detach(struct channel *channel)
+void channel_tell_slot(struct channel *channel, uint32_t vcpu)
 {
-	atomic_store(&channel->detached, true);
+	(void)__atomic_fetch_or(&channel->shared->pending[vcpu / 64],
+				UINT64_C(1) << vcpu % 64, __ATOMIC_SEQ_CST);
+	channel_wake(channel);
+}
+
+void channel_tell_ring(struct channel *channel, uint32_t vcpu)
+{
+	(void)__atomic_fetch_or(&channel->shared->ready[vcpu / 64],
+				UINT64_C(1) << vcpu % 64, __ATOMIC_SEQ_CST);
+	channel_wake(channel);
+}
+
+void channel_cancel(struct channel *channel)
+{
 	for (uint32_t i = 0; i < channel->vcpu_count; i++) {
 		struct agent_slot *slot = channel_slot(channel, i);
-		struct agent_ring *ring = channel_ring(channel, i);
 		uint32_t state = SHARED_LOAD(&slot->state);
 
 		if ((state & 3) == AGENT_SLOT_RAISED)
@@ -142,6 +147,18 @@ void channel_detach(struct channel *channel)
 				&slot->state, &state, AGENT_SLOT_IDLE, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		futex_wake(&slot->state);
+	}
+}
+
+void channel_detach(struct channel *channel)
+{
+	atomic_store(&channel->detached, true);
+	channel_cancel(channel);
+	for (uint32_t i = 0; i < channel->vcpu_count; i++) {
+		struct agent_ring *ring = channel_ring(channel, i);
+
+		/* Who was about to wait for this word to change, need not. */
+		(void)SHARED_ADD(&ring->head, 1);
 		futex_wake(&ring->head);
 	}
 }

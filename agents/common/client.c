@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "state.h"
 
 /* How long a hold may wait for the last vCPU. */
 #define HOLD_TIMEOUT_MS 2000
+
+/** How long one on its way to stand still may take. */
+#define SETTLE_TIMEOUT_MS 1000
 
 /** A request under way, and its answer. */
 struct call {
@@ -19,7 +23,7 @@ struct call {
 	const uint8_t *body;
 	uint32_t body_len;
 	struct agent_result result;
-	uint8_t answer[AGENT_PACKET_MAX]; /**< head and body */
+	uint8_t *answer; /**< head and body, AGENT_PACKET_MAX */
 	uint32_t answer_len;
 	int fds[2]; /**< borrowed; to pass with the answer */
 	unsigned fd_count;
@@ -45,7 +49,7 @@ static bool take(struct call *call, void *dst, uint32_t len)
 
 static void give(struct call *call, const void *src, uint32_t len)
 {
-	if (len > sizeof(call->answer) - call->answer_len)
+	if (len > AGENT_PACKET_MAX - call->answer_len)
 		return;
 	memcpy(call->answer + call->answer_len, src, len);
 	call->answer_len += len;
@@ -73,11 +77,22 @@ static int64_t controller_pid(const struct agent *agent)
 	return 0;
 }
 
+/** Slots for all that may come: 1 to AGENT_VCPUS_MAX. */
+static uint32_t vcpus_ever(const struct agent *agent)
+{
+	uint32_t count = agent->host->vcpu_count(agent->arg);
+
+	if (count < agent->host->vcpu_limit)
+		count = agent->host->vcpu_limit;
+	if (count == 0)
+		return 1;
+	return count < AGENT_VCPUS_MAX ? count : AGENT_VCPUS_MAX;
+}
+
 /** Make the client the controller, with memory to share. */
 static void become_controller(struct call *call, uint32_t deadline_ms)
 {
 	struct agent *agent = call->agent;
-	uint32_t count = agent->host->vcpu_limit;
 	int64_t other = controller_pid(agent);
 	struct channel *channel;
 
@@ -88,15 +103,16 @@ static void become_controller(struct call *call, uint32_t deadline_ms)
 			       (long long)other);
 		return;
 	}
-	channel = channel_create(
-		count < AGENT_VCPUS_MAX ? count : AGENT_VCPUS_MAX, deadline_ms);
+	channel = channel_create(vcpus_ever(agent), deadline_ms);
 	if (!channel) {
 		refuse(call, MVMI_ERR_NOMEM, "no memory to share");
 		return;
 	}
+	(void)pthread_rwlock_wrlock(&agent->lock);
 	for (uint32_t i = 0; i < AGENT_VCPUS_MAX; i++)
 		agent->vcpus[i].tail = 0;
-	(void)pthread_rwlock_wrlock(&agent->lock);
+	SHARED_STORE(&channel->shared->incarnation,
+		     atomic_load(&agent->incarnation));
 	agent->channel = channel;
 	(void)pthread_rwlock_unlock(&agent->lock);
 	call->client->controller = true;
@@ -136,7 +152,12 @@ static void on_hello(struct call *call)
 		call->result.status = MVMI_ERR_UNSUPPORTED;
 		return;
 	}
-	call->client->pid = hello.pid;
+	if (call->client->greeted && hello.role != AGENT_CONTROLLER) {
+		refuse(call, MVMI_ERR_INVALID, "HELLO was said already");
+		return;
+	}
+	if (call->client->pid == 0)
+		call->client->pid = hello.pid;
 	if (hello.role == AGENT_CONTROLLER)
 		become_controller(call, hello.deadline_ms);
 	if (call->result.status != MVMI_OK)
@@ -155,6 +176,26 @@ static void on_hello(struct call *call)
 	     host->desc_count * (uint32_t)sizeof(struct agent_desc));
 }
 
+/** Whether the descriptor offers it: the client may be anybody's. */
+static void
+check_subscription(struct call *call, const struct agent_subscription *what)
+{
+	struct agent *agent = call->agent;
+	const struct agent_desc *desc = agent_desc(agent, what->kind);
+	uint32_t walks = what->skip_page_walks ? MVMI_FILTER_PAGE_WALK : 0;
+
+	if (!desc || what->kind >= MVMI_EVENT_KIND_COUNT)
+		refuse(call, MVMI_ERR_UNSUPPORTED, "there is no such event");
+	else if ((what->filters | walks) & ~desc->filters)
+		refuse(call, MVMI_ERR_UNSUPPORTED, "there is no such filter");
+	else if (what->async && !desc->async)
+		refuse(call, MVMI_ERR_UNSUPPORTED,
+		       "this event can't be had without a hold");
+	else if (desc->limit &&
+		 atomic_load(&agent->listeners[what->kind]) >= desc->limit)
+		refuse(call, MVMI_ERR_LIMIT, "all its slots are in use");
+}
+
 static void on_enable(struct call *call)
 {
 	struct agent *agent = call->agent;
@@ -163,15 +204,14 @@ static void on_enable(struct call *call)
 
 	if (!take(call, &what, sizeof(what)))
 		return;
-	if (what.kind >= MVMI_EVENT_KIND_COUNT) {
-		refuse(call, MVMI_ERR_UNSUPPORTED, "there is no such event");
+	check_subscription(call, &what);
+	if (call->result.status != MVMI_OK)
 		return;
-	}
 	(void)pthread_rwlock_wrlock(&agent->lock);
 	id = subscriptions_add(agent, &what);
 	(void)pthread_rwlock_unlock(&agent->lock);
 	if (!id) {
-		refuse(call, MVMI_ERR_NOMEM, "no memory for a subscription");
+		refuse(call, MVMI_ERR_LIMIT, "there are too many of them");
 		return;
 	}
 	agent->host->enable(agent->arg, &what, id, &call->result);
@@ -184,25 +224,36 @@ static void on_enable(struct call *call)
 	(void)pthread_rwlock_unlock(&agent->lock);
 }
 
-static void disable(struct agent *agent, uint64_t id)
+/** @return false: there is none of this id. */
+static bool disable(struct agent *agent, uint64_t id)
 {
+	bool found;
+
 	(void)pthread_rwlock_wrlock(&agent->lock);
-	(void)subscriptions_remove(agent, id);
+	found = subscriptions_remove(agent, id);
 	(void)pthread_rwlock_unlock(&agent->lock);
-	agent->host->disable(agent->arg, id);
+	if (found)
+		agent->host->disable(agent->arg, id);
+	return found;
 }
 
 static void on_disable(struct call *call)
 {
 	uint64_t id;
 
-	if (take(call, &id, sizeof(id)))
-		disable(call->agent, id);
+	if (take(call, &id, sizeof(id)) && !disable(call->agent, id))
+		refuse(call, MVMI_ERR_INVALID, "there is no such subscription");
 }
 
 static void on_hold(struct call *call)
 {
-	if (agent_hold(call->agent, HOLD_TIMEOUT_MS))
+	struct agent *agent = call->agent;
+
+	if (agent->host->vcpu_count(agent->arg) > AGENT_VCPUS_MAX)
+		refuse(call, MVMI_ERR_LIMIT, "there are too many vCPUs");
+	else if (call->client->holds == UINT32_MAX)
+		refuse(call, MVMI_ERR_LIMIT, "there are too many holds");
+	else if (agent_hold(call->agent, HOLD_TIMEOUT_MS))
 		call->client->holds++;
 	else
 		refuse(call, MVMI_ERR_TIMEOUT,
@@ -219,15 +270,19 @@ static void on_release(struct call *call)
 	agent_release(call->agent, 1);
 }
 
-/** Whether a request may look at, or change, a vCPU now. */
-static bool may_touch(struct call *call, uint32_t vcpu)
+/**
+ * Begin to look at, or change, a vCPU: it stays as it is, whatever deadline
+ * passes, until the agent_release() that follows in any case.
+ */
+static bool touch(struct call *call, uint32_t vcpu)
 {
 	struct agent *agent = call->agent;
 
+	atomic_fetch_add(&agent->holds, 1);
 	if (vcpu >= agent->host->vcpu_count(agent->arg) ||
 	    vcpu >= AGENT_VCPUS_MAX)
 		refuse(call, MVMI_ERR_INVALID, "there is no such vCPU");
-	else if (!agent_vcpu_is_held(agent, vcpu))
+	else if (!agent_vcpu_is_held(agent, vcpu, SETTLE_TIMEOUT_MS))
 		refuse(call, MVMI_ERR_BUSY, "the vCPU is not held");
 	return call->result.status == MVMI_OK;
 }
@@ -235,22 +290,26 @@ static bool may_touch(struct call *call, uint32_t vcpu)
 static void on_regs_get(struct call *call)
 {
 	struct agent_regs regs = { .valid = { 0 } };
+	struct agent *agent = call->agent;
 	struct agent_regs_get what;
 
-	if (!take(call, &what, sizeof(what)) || !may_touch(call, what.vcpu))
+	if (!take(call, &what, sizeof(what)))
 		return;
-	call->agent->host->regs_get(call->agent->arg, what.vcpu, what.groups,
-				    &regs, &call->result);
+	if (touch(call, what.vcpu))
+		agent->host->regs_get(agent->arg, what.vcpu, what.groups, &regs,
+				      &call->result);
+	agent_release(agent, 1);
 	if (call->result.status == MVMI_OK)
 		give(call, &regs, sizeof(regs));
 }
 
 static void on_regs_set(struct call *call)
 {
-	const struct agent_host *host = call->agent->host;
+	struct agent *agent = call->agent;
+	const struct agent_host *host = agent->host;
 	struct agent_regs_set what;
 
-	if (!take(call, &what, sizeof(what)) || !may_touch(call, what.vcpu))
+	if (!take(call, &what, sizeof(what)))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		if (what.regs.dirty[i] & ~host->writable_regs[i]) {
@@ -259,7 +318,10 @@ static void on_regs_set(struct call *call)
 			return;
 		}
 	}
-	host->regs_set(call->agent->arg, what.vcpu, &what.regs, &call->result);
+	if (touch(call, what.vcpu))
+		host->regs_set(agent->arg, what.vcpu, &what.regs,
+			       &call->result);
+	agent_release(agent, 1);
 }
 
 static void on_write(struct call *call)
@@ -273,6 +335,11 @@ static void on_write(struct call *call)
 		refuse(call, MVMI_ERR_CORRUPT, "the request is too short");
 		return;
 	}
+	if (what.count == 0 || what.gpa > UINT64_MAX - what.count ||
+	    what.mode > MVMI_WRITE_DATA_ONLY) {
+		refuse(call, MVMI_ERR_INVALID, "there is no such write");
+		return;
+	}
 	call->agent->host->write(
 		call->agent->arg, what.gpa, call->body + sizeof(what),
 		what.count, (enum mvmi_write_mode)what.mode, &call->result);
@@ -280,11 +347,18 @@ static void on_write(struct call *call)
 
 static void on_inject(struct call *call)
 {
+	struct agent *agent = call->agent;
 	struct agent_inject what;
 
-	if (take(call, &what, sizeof(what)) && may_touch(call, what.vcpu))
-		call->agent->host->inject(call->agent->arg, &what,
-					  &call->result);
+	if (!take(call, &what, sizeof(what)))
+		return;
+	if (what.kind > MVMI_INJECT_NMI || what.vector > 255) {
+		refuse(call, MVMI_ERR_INVALID, "there is no such injection");
+		return;
+	}
+	if (touch(call, what.vcpu))
+		agent->host->inject(agent->arg, &what, &call->result);
+	agent_release(agent, 1);
 }
 
 static void on_deadline(struct call *call)
@@ -292,7 +366,7 @@ static void on_deadline(struct call *call)
 	uint32_t deadline_ms;
 
 	if (take(call, &deadline_ms, sizeof(deadline_ms)))
-		call->agent->channel->deadline_ms = deadline_ms;
+		atomic_store(&call->agent->channel->deadline_ms, deadline_ms);
 }
 
 static void on_state(struct call *call)
@@ -322,9 +396,9 @@ static const struct {
 	[AGENT_HOLD] = { on_hold, false, MVMI_CAP_RUN },
 	[AGENT_RELEASE] = { on_release, false, MVMI_CAP_RUN },
 	[AGENT_REGS_GET] = { on_regs_get, false, MVMI_CAP_REGS },
-	[AGENT_REGS_SET] = { on_regs_set, true, MVMI_CAP_SET_REGS },
-	[AGENT_WRITE] = { on_write, true, MVMI_CAP_WRITE },
-	[AGENT_INJECT] = { on_inject, true, MVMI_CAP_INJECT },
+	[AGENT_REGS_SET] = { on_regs_set, false, MVMI_CAP_SET_REGS },
+	[AGENT_WRITE] = { on_write, false, MVMI_CAP_WRITE },
+	[AGENT_INJECT] = { on_inject, false, MVMI_CAP_INJECT },
 	[AGENT_DEADLINE] = { on_deadline, true, MVMI_CAP_EVENT },
 	[AGENT_STATE] = { on_state, false, 0 },
 };
@@ -340,8 +414,8 @@ static void dispatch(struct call *call)
 		    0)
 		refuse(call, MVMI_ERR_UNSUPPORTED,
 		       "the agent can't do this here");
-	else if ((request == AGENT_HELLO) == call->client->greeted)
-		refuse(call, MVMI_ERR_INVALID, "say HELLO first, and once");
+	else if (request != AGENT_HELLO && !call->client->greeted)
+		refuse(call, MVMI_ERR_INVALID, "say HELLO first");
 	else if (requests[request].for_controllers && !call->client->controller)
 		refuse(call, MVMI_ERR_DENIED, "this is the controller's");
 	else
@@ -376,25 +450,35 @@ static bool send_answer(const struct call *call)
 	       (ssize_t)call->answer_len;
 }
 
+/** To learn of its end, should a child of it keep the socket open. */
+static int open_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
 bool client_serve(struct agent *agent, struct client *client)
 {
-	/* The agent's thread has a small stack, and there is one of it. */
+	/* There is one thread that calls this, and one agent. */
 	static uint8_t packet[AGENT_PACKET_MAX];
-	static struct call call;
-	ssize_t len = recv(client->fd, packet, sizeof(packet), MSG_DONTWAIT);
-
-	if (len < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if ((size_t)len < sizeof(call.head))
-		return false;
-	call = (struct call){
+	static uint8_t answer[AGENT_PACKET_MAX];
+	ssize_t len = recv(client->fd, packet, sizeof(packet),
+			   MSG_DONTWAIT | MSG_TRUNC);
+	struct call call = {
 		.agent = agent,
 		.client = client,
 		.body = packet + sizeof(call.head),
-		.body_len = (uint32_t)((size_t)len - sizeof(call.head)),
+		.answer = answer,
 		.answer_len = sizeof(call.head),
 	};
+
+	if (len < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if ((size_t)len < sizeof(call.head) || (size_t)len > sizeof(packet))
+		return false;
 	memcpy(&call.head, packet, sizeof(call.head));
+	if (call.head.len != (size_t)len)
+		return false;
+	call.body_len = (uint32_t)((size_t)len - sizeof(call.head));
 	dispatch(&call);
 	if (call.result.status != MVMI_OK) {
 		struct agent_failure failure = { .addr = 0 };
@@ -402,6 +486,7 @@ bool client_serve(struct agent *agent, struct client *client)
 		call.answer_len = sizeof(call.head);
 		call.fd_count = 0;
 		memcpy(failure.text, call.result.text, sizeof(failure.text));
+		failure.text[sizeof(failure.text) - 1] = '\0';
 		give(&call, &failure, sizeof(failure));
 	}
 	call.head.len = call.answer_len;
@@ -420,32 +505,44 @@ void client_open(struct agent *agent, int fd)
 		for (size_t i = 0; i < AGENT_CLIENTS_MAX; i++) {
 			struct client *client = &agent->clients[i];
 
-			if (client->fd < 0) {
-				*client = (struct client){ .fd = fd };
-				return;
-			}
+			if (client->fd >= 0)
+				continue;
+			/* 0 is a process of a namespace that we can't see. */
+			*client = (struct client){
+				.fd = fd,
+				.pidfd = peer.pid > 0 ? open_pidfd(peer.pid)
+						      : -1,
+				.pid = peer.pid,
+			};
+			return;
 		}
 	}
 	(void)close(fd);
 }
 
-void client_close(struct agent *agent, struct client *client)
+/** A controller goes: stop raising, undo patches, answer all pending. */
+static void drop_controller(struct agent *agent)
 {
-	struct channel *channel;
+	struct channel *channel = agent->channel;
+	uint32_t bucket = 0;
 	uint64_t id;
 
-	if (client->controller) {
-		/* Stop raising, undo patches, answer all pending. */
-		while ((id = subscriptions_any(agent)) != 0)
-			disable(agent, id);
-		(void)pthread_rwlock_wrlock(&agent->lock);
-		channel = agent->channel;
-		agent->channel = NULL;
-		(void)pthread_rwlock_unlock(&agent->lock);
-		channel_detach(channel);
-		channel_unref(channel);
-	}
+	while ((id = subscriptions_any(agent, &bucket)) != 0)
+		(void)disable(agent, id);
+	(void)pthread_rwlock_wrlock(&agent->lock);
+	agent->channel = NULL;
+	(void)pthread_rwlock_unlock(&agent->lock);
+	channel_detach(channel);
+	channel_unref(channel);
+}
+
+void client_close(struct agent *agent, struct client *client)
+{
+	if (client->controller)
+		drop_controller(agent);
 	agent_release(agent, client->holds);
+	if (client->pidfd >= 0)
+		(void)close(client->pidfd);
 	(void)close(client->fd);
-	*client = (struct client){ .fd = -1 };
+	*client = (struct client){ .fd = -1, .pidfd = -1 };
 }

@@ -6,9 +6,6 @@
  * runs, then looks for holds; the agent's thread stores a hold, then looks who
  * runs.  So at least one of them sees the other.
  */
-#include <errno.h>
-#include <time.h>
-
 #include "state.h"
 
 /* How long to wait for a vCPU before it is kicked again. */
@@ -16,8 +13,7 @@
 /* A vCPU that is parked looks again by itself, should a wake be lost. */
 #define LOOK_NS UINT64_C(100000000)
 
-static void
-stopped_running(struct agent *agent, uint32_t vcpu, enum vcpu_state state)
+void agent_vcpu_calm(struct agent *agent, uint32_t vcpu, enum vcpu_state state)
 {
 	atomic_store(&agent->vcpus[vcpu].state, state);
 	if (atomic_load(&agent->holds)) {
@@ -37,7 +33,7 @@ bool agent_vcpu_run(struct agent *agent, uint32_t vcpu)
 void agent_vcpu_idle(struct agent *agent, uint32_t vcpu)
 {
 	if (vcpu < AGENT_VCPUS_MAX)
-		stopped_running(agent, vcpu, VCPU_IDLE);
+		agent_vcpu_calm(agent, vcpu, VCPU_IDLE);
 }
 
 void agent_vcpu_park(struct agent *agent, uint32_t vcpu)
@@ -47,18 +43,31 @@ void agent_vcpu_park(struct agent *agent, uint32_t vcpu)
 	if (vcpu >= AGENT_VCPUS_MAX)
 		return;
 	while ((holds = atomic_load(&agent->holds)) != 0) {
-		stopped_running(agent, vcpu, VCPU_PARKED);
-		(void)futex_wait(&agent->holds, holds, LOOK_NS);
+		agent_vcpu_calm(agent, vcpu, VCPU_PARKED);
+		futex_wait(&agent->holds, holds, LOOK_NS);
 		atomic_store(&agent->vcpus[vcpu].state, VCPU_RUNS);
 	}
 }
 
-static uint64_t now_ms(void)
+/**
+ * Whether a vCPU runs no guest code, and will run none while a hold is in
+ * force. One that has its reply does not count yet: it still has to write the
+ * registers that came with it.
+ */
+static bool is_calm(const struct agent *agent, uint32_t vcpu)
 {
-	struct timespec ts;
+	const struct channel *channel = agent->channel;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	switch (atomic_load(&agent->vcpus[vcpu].state)) {
+	case VCPU_RUNS:
+		return false;
+	case VCPU_WAITS:
+		return channel && vcpu < channel->vcpu_count &&
+		       (SHARED_LOAD(&channel_slot(channel, vcpu)->state) & 3) ==
+			       AGENT_SLOT_RAISED;
+	default:
+		return true;
+	}
 }
 
 /** Kick every vCPU that runs. @return whether there was none. */
@@ -68,17 +77,18 @@ static bool all_are_calm(struct agent *agent)
 	bool calm = true;
 
 	for (uint32_t i = 0; i < count && i < AGENT_VCPUS_MAX; i++) {
-		if (atomic_load(&agent->vcpus[i].state) == VCPU_RUNS) {
+		if (is_calm(agent, i))
+			continue;
+		calm = false;
+		if (atomic_load(&agent->vcpus[i].state) == VCPU_RUNS)
 			agent->host->kick(agent->arg, i);
-			calm = false;
-		}
 	}
 	return calm;
 }
 
 bool agent_hold(struct agent *agent, uint32_t timeout_ms)
 {
-	uint64_t end = now_ms() + timeout_ms;
+	uint64_t end = now_ns() + timeout_ms * NS_PER_MS;
 
 	atomic_fetch_add(&agent->holds, 1);
 	for (;;) {
@@ -86,11 +96,11 @@ bool agent_hold(struct agent *agent, uint32_t timeout_ms)
 
 		if (all_are_calm(agent))
 			return true;
-		if (now_ms() >= end || atomic_load(&agent->ends)) {
+		if (now_ns() >= end || atomic_load(&agent->ends)) {
 			agent_release(agent, 1);
 			return false;
 		}
-		(void)futex_wait(&agent->calm, calm, KICK_NS);
+		futex_wait(&agent->calm, calm, KICK_NS);
 	}
 }
 
@@ -100,11 +110,28 @@ void agent_release(struct agent *agent, uint32_t count)
 		futex_wake(&agent->holds);
 }
 
-bool agent_vcpu_is_held(const struct agent *agent, uint32_t vcpu)
+bool agent_vcpu_is_held(struct agent *agent, uint32_t vcpu, uint32_t timeout_ms)
 {
-	unsigned state = atomic_load(&agent->vcpus[vcpu].state);
+	bool others = atomic_load(&agent->holds) > 1;
+	uint64_t end = now_ns() + timeout_ms * NS_PER_MS;
 
-	if (state == VCPU_WAITS || state == VCPU_PARKED)
+	if (!others && atomic_load(&agent->vcpus[vcpu].state) == VCPU_RUNS)
+		return false;
+	for (;;) {
+		unsigned calm = atomic_load(&agent->calm);
+
+		if (is_calm(agent, vcpu))
+			break;
+		if (now_ns() >= end || atomic_load(&agent->ends))
+			return false;
+		futex_wait(&agent->calm, calm, KICK_NS);
+	}
+	switch (atomic_load(&agent->vcpus[vcpu].state)) {
+	case VCPU_WAITS:
+	case VCPU_FULL:
 		return true;
-	return state == VCPU_IDLE && atomic_load(&agent->holds) != 0;
+	default:
+		/* Parked for the caller's own hold only, it is the guest's. */
+		return others;
+	}
 }

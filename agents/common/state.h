@@ -10,6 +10,14 @@
 
 #define AGENT_CLIENTS_MAX 32
 
+/*
+ * Words of shared memory are atomics to both sides: the wire's structs are
+ * plain, so that they are the same for every compiler.
+ */
+#define SHARED_LOAD(ptr)       __atomic_load_n(ptr, __ATOMIC_SEQ_CST)
+#define SHARED_STORE(ptr, val) __atomic_store_n(ptr, val, __ATOMIC_SEQ_CST)
+#define SHARED_ADD(ptr, val)   __atomic_fetch_add(ptr, val, __ATOMIC_SEQ_CST)
+
 /** One controller's shared memory. Lives until its last user lets go of it. */
 struct channel {
 	atomic_uint refs;
@@ -21,7 +29,7 @@ struct channel {
 	uint32_t ring_offset;
 	int memory_fd;
 	int doorbell_fd; /**< eventfd */
-	uint32_t deadline_ms;
+	atomic_uint deadline_ms;
 };
 
 enum vcpu_state {
@@ -29,6 +37,7 @@ enum vcpu_state {
 	VCPU_RUNS,   /**< it may run guest code */
 	VCPU_PARKED, /**< it waits for the end of a hold */
 	VCPU_WAITS,  /**< it waits for the reply to its event */
+	VCPU_FULL,   /**< it waits for room in its ring */
 };
 
 struct vcpu {
@@ -44,10 +53,12 @@ struct subscription {
 };
 
 /** Bucket of a kind, or of an address: see subscriptions.c. */
-#define BUCKETS 4096
+#define BUCKETS_LOG2 12
+#define BUCKETS	     (1U << BUCKETS_LOG2)
 
 struct client {
-	int fd; /**< owned; -1: free */
+	int fd;	   /**< owned; -1: free */
+	int pidfd; /**< owned; of the process that connected; -1: unknown */
 	bool greeted;
 	bool controller;
 	int64_t pid;
@@ -61,6 +72,7 @@ struct agent {
 	int listen_fd;
 	int wake_fd; /**< eventfd: the thread is to end */
 	atomic_bool ends;
+	bool has_ended; /**< its thread, too */
 	struct client clients[AGENT_CLIENTS_MAX];
 
 	/** Taken to read by vCPUs while they raise, to write by the thread. */
@@ -68,6 +80,7 @@ struct agent {
 	struct channel *channel; /**< the controller's; NULL: there is none */
 	struct subscription *buckets[BUCKETS];
 	uint64_t last_id;
+	uint32_t subscription_count;
 	atomic_uint listeners[MVMI_EVENT_KIND_COUNT];
 
 	atomic_uint holds; /**< of all clients; a futex */
@@ -80,41 +93,71 @@ struct agent {
 
 /* channel.c */
 
-/** @return NULL, with errno set, if there is no memory. */
+/** @return NULL if there is no memory. */
 struct channel *channel_create(uint32_t vcpu_count, uint32_t deadline_ms);
 void channel_unref(struct channel *channel);
 struct agent_slot *channel_slot(const struct channel *channel, uint32_t vcpu);
 struct agent_ring *channel_ring(const struct channel *channel, uint32_t vcpu);
-/** Mark a slot, or a ring, and wake the client if it sleeps. */
-void channel_ring_bell(struct channel *channel, uint64_t *bits, uint32_t vcpu);
+/** There is something in the slot, or the ring, of this vCPU. */
+void channel_tell_slot(struct channel *channel, uint32_t vcpu);
+void channel_tell_ring(struct channel *channel, uint32_t vcpu);
+/** Wake the client if it sleeps. */
+void channel_wake(struct channel *channel);
+/** Take all pending events back: their vCPUs go on. */
+void channel_cancel(struct channel *channel);
 /** Nobody answers any more: let every vCPU that waits go on. */
 void channel_detach(struct channel *channel);
 
 /* subscriptions.c; under the lock */
 
-/** @return 0 if there is no memory, or are too many. */
+/** NULL: the host doesn't offer this kind. */
+const struct agent_desc *agent_desc(const struct agent *agent, uint32_t kind);
+/** @return its id; 0 if there is no memory, or are too many. */
 uint64_t
 subscriptions_add(struct agent *agent, const struct agent_subscription *what);
+/** NULL: there is none of this id. */
+const struct subscription *
+subscriptions_find(const struct agent *agent, uint64_t id);
 bool subscriptions_remove(struct agent *agent, uint64_t id);
-/** @return the id of any one; 0: there is none. */
-uint64_t subscriptions_any(const struct agent *agent);
+/**
+ * The id of any one; 0: there is none.
+ *
+ * @param bucket  Where to look first, 0 at the beginning; updated.
+ */
+uint64_t subscriptions_any(const struct agent *agent, uint32_t *bucket);
 
-/** Who wants an event, and how. */
+/** An event that is looked at, and CR3, asked of the host once at most. */
+struct sight {
+	struct agent_event *event;
+	const struct agent_context *context;
+};
+
+/** Who wants to answer an event. */
 struct wanted {
-	uint64_t sync;	/**< the first that wants to answer it; or 0 */
-	uint64_t async; /**< the first that only listens; or 0 */
-	bool hold_when_full;
-	uint32_t groups; /**< of those that want to answer */
+	uint64_t id;	 /**< the first of them; 0: nobody */
+	uint32_t groups; /**< of all of them */
 };
 
 struct wanted
-subscriptions_match(const struct agent *agent, const struct agent_event *event,
-		    const struct agent_context *context);
+subscriptions_match_sync(const struct agent *agent, const struct sight *sight);
+/** The one after the id `after`, in order, that only listens; or NULL. */
+const struct subscription *
+subscriptions_match_async(const struct agent *agent, const struct sight *sight,
+			  uint64_t after);
+/** Let the event know CR3. */
+void sight_cr3(const struct sight *sight);
 
 /* park.c */
 
-/** Whether its registers stand still. */
-bool agent_vcpu_is_held(const struct agent *agent, uint32_t vcpu);
+/** Say that the vCPU does not run now, to whoever waits for that. */
+void agent_vcpu_calm(struct agent *agent, uint32_t vcpu, enum vcpu_state state);
+/**
+ * Whether its registers stand still until the hold that the caller has taken,
+ * beside those of clients, is released. One that is on its way to stand still
+ * is waited for.
+ */
+bool agent_vcpu_is_held(struct agent *agent, uint32_t vcpu,
+			uint32_t timeout_ms);
 
 /* client.c */
 
@@ -124,8 +167,13 @@ bool client_serve(struct agent *agent, struct client *client);
 /** Undo whatever it set up. */
 void client_close(struct agent *agent, struct client *client);
 
-/* futex.h */
-int futex_wait(void *word, uint32_t value, uint64_t timeout_ns);
+/* futex.c */
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/** Wait while the word has the value, no longer than that. */
+void futex_wait(void *word, uint32_t value, uint64_t timeout_ns);
 void futex_wake(void *word);
+uint64_t now_ns(void);
 
 #endif /* MICROVMI_AGENT_STATE_H */

@@ -27,64 +27,95 @@ static size_t bucket_of(const struct agent_subscription *what)
 	return is_point(what) ? bucket_of_address(what->start) : what->kind;
 }
 
+const struct agent_desc *agent_desc(const struct agent *agent, uint32_t kind)
+{
+	const struct agent_host *host = agent->host;
+
+	for (uint32_t i = 0; i < host->desc_count; i++) {
+		if (host->descs[i].kind == kind)
+			return &host->descs[i];
+	}
+	return NULL;
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+/* An id is a count, and its bucket in the low bits. */
+static uint32_t bucket_of_id(uint64_t id)
+{
+	return (uint32_t)(id % BUCKETS);
+}
+
 uint64_t
 subscriptions_add(struct agent *agent, const struct agent_subscription *what)
 {
-	struct subscription *sub = malloc(sizeof(*sub));
-	struct subscription **end = &agent->buckets[bucket_of(what)];
+	size_t bucket = bucket_of(what);
+	struct subscription **end = &agent->buckets[bucket];
+	struct subscription *sub;
 
+	if (agent->subscription_count == AGENT_SUBSCRIPTIONS_MAX)
+		return 0;
+	sub = malloc(sizeof(*sub));
 	if (!sub)
 		return 0;
 	while (*end)
 		end = &(*end)->next;
-	*sub = (struct subscription){ .id = ++agent->last_id, .what = *what };
+	*sub = (struct subscription){
+		.id = ++agent->last_id << BUCKETS_LOG2 | bucket,
+		.what = *what,
+	};
 	*end = sub;
+	agent->subscription_count++;
 	atomic_fetch_add(&agent->listeners[what->kind], 1);
 	return sub->id;
 }
 
-bool subscriptions_remove(struct agent *agent, uint64_t id)
+const struct subscription *
+subscriptions_find(const struct agent *agent, uint64_t id)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct subscription **at = &agent->buckets[i];
+	const struct subscription *sub = agent->buckets[bucket_of_id(id)];
 
-		while (*at && (*at)->id != id)
-			at = &(*at)->next;
-		if (*at) {
-			struct subscription *sub = *at;
-
-			*at = sub->next;
-			atomic_fetch_sub(&agent->listeners[sub->what.kind], 1);
-			free(sub);
-			return true;
-		}
-	}
-	return false;
+	while (sub && sub->id != id)
+		sub = sub->next;
+	return sub;
 }
 
-uint64_t subscriptions_any(const struct agent *agent)
+bool subscriptions_remove(struct agent *agent, uint64_t id)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		if (agent->buckets[i])
-			return agent->buckets[i]->id;
+	struct subscription **at = &agent->buckets[bucket_of_id(id)];
+	struct subscription *sub;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	sub = *at;
+	if (!sub)
+		return false;
+	*at = sub->next;
+	agent->subscription_count--;
+	atomic_fetch_sub(&agent->listeners[sub->what.kind], 1);
+	free(sub);
+	return true;
+}
+
+uint64_t subscriptions_any(const struct agent *agent, uint32_t *bucket)
+{
+	for (; *bucket < BUCKETS; ++*bucket) {
+		if (agent->buckets[*bucket])
+			return agent->buckets[*bucket]->id;
 	}
 	return 0;
 }
 
-/** CR3, asked of the host at most once an event. */
-struct cr3 {
-	const struct agent_context *context;
-	uint32_t vcpu;
-	bool known;
-	uint64_t value;
-};
+/* ---- filters ------------------------------------------------------------ */
 
-static uint64_t cr3_value(struct cr3 *cr3)
+void sight_cr3(const struct sight *sight)
 {
-	if (!cr3->known)
-		cr3->value = cr3->context->cr3(cr3->context->arg, cr3->vcpu);
-	cr3->known = true;
-	return cr3->value;
+	struct agent_event *event = sight->event;
+
+	if (event->known & AGENT_KNOWS_CR3)
+		return;
+	event->cr3 = sight->context->cr3(sight->context->arg, event->vcpu);
+	event->known |= AGENT_KNOWS_CR3;
 }
 
 static bool matches_place(const struct agent_subscription *what,
@@ -101,9 +132,15 @@ static bool matches_place(const struct agent_subscription *what,
 	       what->start - event->gpa < event->span;
 }
 
-static bool matches(const struct agent_subscription *what,
-		    const struct agent_event *event, struct cr3 *cr3)
+static bool matches_mask(uint64_t value, uint64_t wanted, uint64_t mask)
 {
+	return ((value ^ wanted) & mask) == 0;
+}
+
+static bool
+matches(const struct agent_subscription *what, const struct sight *sight)
+{
+	const struct agent_event *event = sight->event;
 	uint32_t filters = what->filters;
 	uint32_t bit = event->vcpu < 63 ? event->vcpu : 63;
 
@@ -122,44 +159,70 @@ static bool matches(const struct agent_subscription *what,
 	    !(what->vectors[event->vector / 64 % 4] >> event->vector % 64 & 1))
 		return false;
 	if ((filters & MVMI_FILTER_VALUE) &&
-	    (event->value & what->value_mask) != what->value)
+	    !matches_mask(event->value, what->value, what->value_mask))
 		return false;
 	if (!matches_place(what, event))
 		return false;
-	return !(filters & MVMI_FILTER_CR3) ||
-	       (cr3_value(cr3) & what->cr3_mask) == what->cr3;
+	if (!(filters & MVMI_FILTER_CR3))
+		return true;
+	sight_cr3(sight);
+	return matches_mask(event->cr3, what->cr3, what->cr3_mask);
 }
 
-static void
-match_bucket(const struct subscription *sub, const struct agent_event *event,
-	     struct cr3 *cr3, struct wanted *wanted)
+/** The next that matches in a list, of those after an id, or NULL. */
+static const struct subscription *
+find_match(const struct subscription *sub, const struct sight *sight,
+	   uint64_t after, bool async)
 {
-	for (; sub; sub = sub->next) {
-		if (!matches(&sub->what, event, cr3))
-			continue;
-		if (sub->what.async) {
-			if (!wanted->async)
-				wanted->async = sub->id;
-			wanted->hold_when_full |= sub->what.hold_when_full != 0;
-		} else if (!wanted->sync) {
-			wanted->sync = sub->id;
-		}
-		wanted->groups |= sub->what.groups;
-	}
+	while (sub && (sub->id <= after || (sub->what.async != 0) != async ||
+		       !matches(&sub->what, sight)))
+		sub = sub->next;
+	return sub;
+}
+
+static const struct subscription *
+point_list(const struct agent *agent, const struct agent_event *event)
+{
+	if (event->kind != MVMI_EVENT_HW_BREAKPOINT)
+		return NULL;
+	return agent->buckets[bucket_of_address(event->gva)];
 }
 
 struct wanted
-subscriptions_match(const struct agent *agent, const struct agent_event *event,
-		    const struct agent_context *context)
+subscriptions_match_sync(const struct agent *agent, const struct sight *sight)
 {
-	struct cr3 cr3 = { .context = context, .vcpu = event->vcpu };
+	const struct subscription *lists[2] = {
+		point_list(agent, sight->event),
+		agent->buckets[sight->event->kind],
+	};
 	struct wanted wanted = { 0 };
 
-	if (event->kind == MVMI_EVENT_HW_BREAKPOINT)
-		match_bucket(agent->buckets[bucket_of_address(event->gva)],
-			     event, &cr3, &wanted);
-	match_bucket(agent->buckets[event->kind], event, &cr3, &wanted);
+	for (size_t i = 0; i < 2; i++) {
+		const struct subscription *sub =
+			find_match(lists[i], sight, 0, false);
+
+		while (sub) {
+			if (!wanted.id)
+				wanted.id = sub->id;
+			wanted.groups |= sub->what.groups;
+			sub = find_match(sub->next, sight, 0, false);
+		}
+	}
 	return wanted;
+}
+
+const struct subscription *
+subscriptions_match_async(const struct agent *agent, const struct sight *sight,
+			  uint64_t after)
+{
+	const struct subscription *point =
+		find_match(point_list(agent, sight->event), sight, after, true);
+	const struct subscription *kind = find_match(
+		agent->buckets[sight->event->kind], sight, after, true);
+
+	if (!point || !kind)
+		return point ? point : kind;
+	return point->id < kind->id ? point : kind;
 }
 
 bool agent_listens(const struct agent *agent, enum mvmi_event_kind kind)

@@ -220,6 +220,7 @@ static void tell(const struct vcpu_side *side, const struct site *site,
 	event->gva = site->pc;
 	event->fields = MVMI_FIELD_GVA;
 	event->rip = eip_of(side, site->pc);
+	event->known = AGENT_KNOWS_RIP;
 	if (stage != STAGE_STEP) {
 		event->insn_len = site->insn.len;
 		event->fields |= MVMI_FIELD_INSN_LEN;
@@ -227,6 +228,7 @@ static void tell(const struct vcpu_side *side, const struct site *site,
 	if (!qemu.usable)
 		return;
 	event->cr3 = regs_u64(side, qemu.at.cr3);
+	event->known |= AGENT_KNOWS_CR3;
 	if (stage == STAGE_DECODED)
 		tell_insn(side, &site->insn, event);
 }

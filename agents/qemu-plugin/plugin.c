@@ -54,7 +54,8 @@ context_regs(void *arg, uint32_t vcpu, uint32_t groups, struct agent_regs *regs)
 	regs_read(side, groups, regs);
 }
 
-static const struct agent_context context = { context_cr3, context_regs, NULL };
+static const struct agent_context context = { .cr3 = context_cr3,
+					      .regs = context_regs };
 
 /** With one thread for all vCPUs, the others rest while one of them waits. */
 static void rest_others(uint32_t vcpu, bool rest)

@@ -88,11 +88,11 @@ class Event:
         (self.generation, self.subscription, kind, fields, self.vcpu,
          self.access, self.insn_len, self.page_walk, self.phase, self.index,
          self.vector, self.error_code, self.span, self.gva, self.gpa,
-         self.value, self.old_value, self.view, self.regs_valid, self.time_ns,
+         self.value, self.old_value, self.view, self.known, self.time_ns,
          self.rip, self.cr3) = EVENT.unpack(data)
         self.kind = KINDS[kind]
         self.fields = [n for i, n in enumerate(FIELDS) if fields >> i & 1]
-        self.regs = registers(regs) if self.regs_valid else {}
+        self.regs = registers(regs) if self.known & 1 else {}
 
     def __repr__(self):
         return '<%s vcpu%d rip=%#x %s%s>' % (

@@ -26,7 +26,7 @@
  * as `sleeping` says: not at all, by futex on `doorbell`, or by the eventfd
  * that came with HELLO. The client takes the bit, copies the event, fills the
  * slot's reply, swaps RAISED of this generation for REPLIED of it, and wakes
- * the futex on `state`. If the agent's deadline passed first, or it detached,
+ * the futex on `state` if `sleeps` says so. If the agent's deadline passed first, or it detached,
  * `state` has moved on: the client's swap fails, which is STALE. All accesses
  * to `state`, `pending` and `doorbell` are sequentially consistent.
  *
@@ -70,16 +70,20 @@
 /* ---- the control socket ------------------------------------------------- */
 
 enum agent_request {
-	AGENT_HELLO = 1,      /**< agent_hello -> agent_welcome, descs, 2 fds */
-	AGENT_ENABLE = 2,     /**< agent_subscription -> u64 id */
-	AGENT_DISABLE = 3,    /**< u64 id -> */
-	AGENT_HOLD = 4,	      /**< -> ; returns when no vCPU runs guest code */
-	AGENT_RELEASE = 5,    /**< -> */
-	AGENT_REGS_GET = 6,   /**< agent_regs_get -> agent_regs */
-	AGENT_REGS_SET = 7,   /**< agent_regs_set -> */
-	AGENT_WRITE = 8,      /**< agent_write, bytes -> */
-	AGENT_ACCESS_SET = 9, /**< agent_access -> */
-	AGENT_ACCESS_GET = 10,	 /**< agent_access -> agent_access */
+	/**
+	 * agent_hello -> agent_welcome, descs; 2 fds for the controller. May be
+	 * said again by a reader that wants to become the controller.
+	 */
+	AGENT_HELLO = 1,
+	AGENT_ENABLE = 2,      /**< agent_subscription -> u64 id */
+	AGENT_DISABLE = 3,     /**< u64 id -> */
+	AGENT_HOLD = 4,	       /**< -> ; returns when no vCPU runs guest code */
+	AGENT_RELEASE = 5,     /**< -> */
+	AGENT_REGS_GET = 6,    /**< agent_regs_get -> agent_regs */
+	AGENT_REGS_SET = 7,    /**< agent_regs_set -> */
+	AGENT_WRITE = 8,       /**< agent_write, bytes -> */
+	AGENT_ACCESS_SET = 9,  /**< agent_access -> */
+	AGENT_ACCESS_GET = 10, /**< agent_access -> agent_access */
 	AGENT_VIEW_CREATE = 11,	 /**< -> u32 view */
 	AGENT_VIEW_DESTROY = 12, /**< agent_view -> */
 	AGENT_VIEW_SWITCH = 13,	 /**< agent_view -> */
@@ -109,8 +113,8 @@ struct agent_failure {
 static_assert(sizeof(struct agent_failure) == 272, "wire");
 
 enum agent_role {
-	AGENT_READER = 0,     /**< memory, registers, short holds */
-	AGENT_CONTROLLER = 1, /**< events, access, views, injection, too */
+	AGENT_READER = 0,     /**< memory, registers, holds, injection */
+	AGENT_CONTROLLER = 1, /**< events, access and views, too */
 };
 
 struct agent_hello {
@@ -268,6 +272,13 @@ struct agent_regs_set {
 
 /* ---- shared memory ------------------------------------------------------ */
 
+/** What is known of the vCPU's registers along with an event. */
+enum agent_known {
+	AGENT_KNOWS_REGS = 1 << 0, /**< regs, beside it in the slot */
+	AGENT_KNOWS_RIP = 1 << 1,
+	AGENT_KNOWS_CR3 = 1 << 2,
+};
+
 /** struct mvmi_event. */
 struct agent_event {
 	uint64_t generation;   /**< of the slot; 0 in a ring */
@@ -288,9 +299,9 @@ struct agent_event {
 	uint64_t value;
 	uint64_t old_value;
 	uint32_t view;
-	uint32_t regs_valid; /**< whether the regs beside it were filled */
-	uint64_t time_ns;    /**< CLOCK_MONOTONIC when it was raised */
-	/** Few, so that a ring tells who: those of the asynchronous event. */
+	uint32_t known;	  /**< enum agent_known */
+	uint64_t time_ns; /**< CLOCK_MONOTONIC when it was raised */
+	/** Few, so that a ring tells who and where. */
 	uint64_t rip;
 	uint64_t cr3;
 };
@@ -323,8 +334,8 @@ agent_slot_word(uint64_t generation, enum agent_slot_state state)
 
 /** One vCPU's synchronous event. */
 struct agent_slot {
-	uint32_t state; /**< agent_slot_word(); a futex */
-	uint32_t reserved;
+	uint32_t state;	    /**< agent_slot_word(); a futex */
+	uint32_t sleeps;    /**< by the agent: the vCPU is to be woken */
 	uint64_t unused[7]; /**< the futex has a cache line of its own */
 	struct agent_event event;
 	uint64_t reserved_2;
@@ -373,7 +384,11 @@ struct agent_shared {
 	uint64_t incarnation;
 	uint32_t
 		spin_ns; /**< by the client: how long a vCPU spins for a reply */
-	uint32_t reserved;
+	/**
+	 * Set by the agent when a deadline passed: until the client clears it,
+	 * which next() does, no vCPU waits for it again.
+	 */
+	uint32_t stalled;
 };
 static_assert(offsetof(struct agent_shared, doorbell) == 64, "wire");
 static_assert(offsetof(struct agent_shared, pending) == 128, "wire");
