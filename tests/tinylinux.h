@@ -91,6 +91,7 @@ static const struct tiny_row tiny_rows[] = {
 	{ NULL, "start_stack", "u64", 64, 0 },
 	{ NULL, "mmap", "u64", 72, 0 },
 	{ NULL, "mm_mt", "maple_tree", 80, 0 },
+	{ NULL, "start_code", "u64", 96, 0 },
 	{ "kthread", NULL, NULL, 16, 0 },
 	{ NULL, "data", "u64", 0, 0 },
 	{ NULL, "full_name", "u64", 8, 0 },

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "os/linux/listing.h"
 #include "os/linux/maple.h"
+#include "os/linux/member.h"
 #include "os/linux/path.h"
 #include "os/linux/text.h"
 
@@ -355,10 +356,28 @@ find_name(struct area_listing *l, const struct object *area,
 	return MVMI_OK;
 }
 
+/**
+ * The inode that the user of a file sees. Of what stands behind a file of an
+ * overlay that is the overlay's (file_user_inode()).
+ */
+static enum mvmi_status
+find_inode(struct linux_os *guest, const struct object *file, mvmi_gva *ret,
+	   struct mvmi_error *err)
+{
+	struct path seen = path_seen_of_file(guest, file);
+
+	*ret = object_gva(file, FILE_INODE);
+	if (seen.dentry.val == object_u64(file, FILE_DENTRY))
+		return MVMI_OK;
+	return member_read(guest, "dentry", "d_inode", seen.dentry, &ret->val,
+			   err);
+}
+
 static enum mvmi_status add_file(struct linux_os *guest, mvmi_gva file,
 				 struct mvmi_area *ret, struct mvmi_error *err)
 {
 	struct object object;
+	mvmi_gva inode = { 0 };
 	uint64_t device;
 	enum mvmi_status status = path_prepare(guest, err);
 
@@ -366,9 +385,10 @@ static enum mvmi_status add_file(struct linux_os *guest, mvmi_gva file,
 		status = object_read(&object, guest->os.space,
 				     &guest->shapes.file, file, err);
 	if (status == MVMI_OK)
+		status = find_inode(guest, &object, &inode, err);
+	if (status == MVMI_OK)
 		status = object_read(&object, guest->os.space,
-				     &guest->shapes.inode,
-				     object_gva(&object, FILE_INODE), err);
+				     &guest->shapes.inode, inode, err);
 	if (status == MVMI_OK) {
 		ret->inode = object_u64(&object, INODE_NUMBER);
 		status = object_read(&object, guest->os.space,

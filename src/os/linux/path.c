@@ -562,6 +562,17 @@ find_user_path(struct linux_os *guest, mvmi_gva file, struct path *at)
 		*at = user;
 }
 
+struct path
+path_seen_of_file(struct linux_os *guest, const struct object *object)
+{
+	struct path at = { object_gva(object, FILE_MNT),
+			   object_gva(object, FILE_DENTRY) };
+
+	if (object_u64(object, FILE_MODE) & MODE_BACKING)
+		find_user_path(guest, object->gva, &at);
+	return at;
+}
+
 enum mvmi_status
 path_of_file(struct linux_os *guest, mvmi_gva file, struct list *list,
 	     const char **ret, struct mvmi_error *err)
@@ -575,12 +586,8 @@ path_of_file(struct linux_os *guest, mvmi_gva file, struct list *list,
 				     &guest->shapes.file, file, err);
 	if (status != MVMI_OK)
 		return status;
-	at = (struct path){ object_gva(&object, FILE_MNT),
-			    object_gva(&object, FILE_DENTRY) };
-	if (object_u64(&object, FILE_MODE) & MODE_BACKING)
-		find_user_path(guest, file, &at);
-	return status == MVMI_OK ? path_add(guest, &at, list, ret, err)
-				 : status;
+	at = path_seen_of_file(guest, &object);
+	return path_add(guest, &at, list, ret, err);
 }
 
 enum mvmi_status

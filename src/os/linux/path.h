@@ -14,13 +14,14 @@
 
 #include "os/linux/linux.h"
 
-#define path_prepare	 mvmi__path_prepare
-#define path_spell	 mvmi__path_spell
-#define path_in_fs	 mvmi__path_in_fs
-#define path_of_mount	 mvmi__path_of_mount
-#define path_of_file	 mvmi__path_of_file
-#define path_add	 mvmi__path_add
-#define path_file_system mvmi__path_file_system
+#define path_prepare	  mvmi__path_prepare
+#define path_spell	  mvmi__path_spell
+#define path_in_fs	  mvmi__path_in_fs
+#define path_of_mount	  mvmi__path_of_mount
+#define path_of_file	  mvmi__path_of_file
+#define path_seen_of_file mvmi__path_seen_of_file
+#define path_add	  mvmi__path_add
+#define path_file_system  mvmi__path_file_system
 
 /** Longest path, with what is appended. The kernel's own limit is 4096. */
 #define PATH_LEN_MAX 8192
@@ -150,6 +151,15 @@ path_of_mount(struct linux_os *guest, const struct object *mount,
 enum mvmi_status
 path_add(struct linux_os *guest, const struct path *at, struct list *list,
 	 const char **ret, struct mvmi_error *err);
+
+/**
+ * The place of a file as its user sees it: of one that stands behind another in
+ * an overlay, that of the overlay's.
+ *
+ * @param object  A struct file.
+ */
+struct path
+path_seen_of_file(struct linux_os *guest, const struct object *object);
 
 /**
  * The path of an open or mapped file, as readlink(/proc/PID/fd/N) tells it.

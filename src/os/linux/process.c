@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/util.h"
@@ -225,22 +226,48 @@ struct content {
 	const char *path;
 };
 
+/**
+ * Look at the cache of the executable. A file of an overlay has none: what
+ * stands behind it is what is mapped, and there under the same path.
+ */
+static enum mvmi_status
+find_content(struct linux_os *guest, const struct object *mm, struct list *list,
+	     struct content *ret, struct mvmi_error *err)
+{
+	mvmi_gva file = object_gva(mm, MM_EXE_FILE);
+	struct object area;
+	const char *path = "";
+	mvmi_gva mapped;
+	enum mvmi_status status =
+		pagecache_of_file(guest, file, &ret->cache, err);
+
+	if (status == MVMI_OK)
+		status = path_of_file(guest, file, list, &ret->path, err);
+	if (status != MVMI_OK || ret->cache.head)
+		return status;
+	if (area_find(guest, mm, NULL, object_gva(mm, MM_START_CODE), &area,
+		      NULL) != MVMI_OK)
+		return MVMI_OK;
+	mapped = object_gva(&area, AREA_FILE);
+	if (mapped.val == 0 ||
+	    path_of_file(guest, mapped, list, &path, NULL) != MVMI_OK ||
+	    strcmp(path, ret->path) != 0)
+		return MVMI_OK;
+	return pagecache_of_file(guest, mapped, &ret->cache, err);
+}
+
 static enum mvmi_status
 read_content(struct linux_os *guest, uint64_t pid, struct list *list,
 	     struct content *ret, struct mvmi_error *err)
 {
 	struct object mm;
-	mvmi_gva file = { 0 };
 	enum mvmi_status status = task_find_mm(guest, pid, &mm, err);
 
-	if (status == MVMI_OK) {
-		file = object_gva(&mm, MM_EXE_FILE);
-		if (file.val == 0)
-			return fail(err, MVMI_ERR_UNSUPPORTED,
-				    "process %" PRIu64 " has no executable",
-				    pid);
-		status = pagecache_of_file(guest, file, &ret->cache, err);
-	}
+	if (status == MVMI_OK && object_u64(&mm, MM_EXE_FILE) == 0)
+		status = fail(err, MVMI_ERR_UNSUPPORTED,
+			      "process %" PRIu64 " has no executable", pid);
+	if (status == MVMI_OK)
+		status = find_content(guest, &mm, list, ret, err);
 	if (status != MVMI_OK)
 		return status;
 	if (ret->cache.length > CONTENT_LEN_MAX)
@@ -252,11 +279,8 @@ read_content(struct linux_os *guest, uint64_t pid, struct list *list,
 	ret->bytes.ptr = list_alloc(list, ret->bytes.len);
 	if (!ret->bytes.ptr)
 		return fail(err, MVMI_ERR_NOMEM, "no memory for a file");
-	status = pagecache_read_all(guest, &ret->cache, ret->bytes,
-				    &ret->missing, err);
-	if (status == MVMI_OK)
-		status = path_of_file(guest, file, list, &ret->path, err);
-	return status;
+	return pagecache_read_all(guest, &ret->cache, ret->bytes, &ret->missing,
+				  err);
 }
 
 enum mvmi_status

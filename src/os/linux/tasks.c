@@ -51,6 +51,7 @@ static const char *const mm_paths[MM_FIELDS] = {
 	[MM_ENV_START] = "env_start",
 	[MM_ENV_END] = "env_end",
 	[MM_EXE_FILE] = "exe_file",
+	[MM_START_CODE] = "start_code",
 	[MM_START_BRK] = "start_brk",
 	[MM_BRK] = "brk",
 	[MM_START_STACK] = "start_stack",
