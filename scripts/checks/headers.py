@@ -6,7 +6,7 @@ import sys
 
 STRICT = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only',
           '-Iinclude']
-INTERNAL = ['-Isrc', '-I.', '-Itests', '-D_GNU_SOURCE',
+INTERNAL = ['-Isrc', '-I.', '-Iagents/common', '-Itests', '-D_GNU_SOURCE',
             '-D_FILE_OFFSET_BITS=64']
 
 

@@ -34,7 +34,8 @@ def layer_of(path):
 
 def find(path, name):
     """Return the file that a quoted include names, from the tree's root."""
-    for base in (os.path.dirname(path), 'src', 'include', 'tests', '.'):
+    for base in (os.path.dirname(path), 'src', 'include', 'agents/common',
+                 'tests', '.'):
         candidate = os.path.normpath(os.path.join(base, name))
         if os.path.isfile(candidate):
             return candidate
