@@ -37,6 +37,7 @@
 
 #define PAGE	   ((size_t)4096)
 #define TRUTH_MAX  ((size_t)64 << 20)
+#define CHUNK	   ((size_t)1 << 16) /* sysctl takes no read of megabytes */
 #define BOARD	   (4 * PAGE)
 #define BOARD_FD   100
 #define SPINNERS   7
@@ -429,8 +430,8 @@ static void put_file(const char *path, const char *name)
 	if (fd < 0)
 		return;
 	at = file_begin(name);
-	while (truth_len < TRUTH_MAX &&
-	       (got = read(fd, truth + truth_len, TRUTH_MAX - truth_len)) > 0)
+	while (TRUTH_MAX - truth_len >= CHUNK &&
+	       (got = read(fd, truth + truth_len, CHUNK)) > 0)
 		truth_len += (size_t)got;
 	file_end(at);
 	close(fd);
@@ -539,7 +540,7 @@ static void put_kernel_log(void)
 		return;
 	at = file_begin("kmsg");
 	for (;;) {
-		got = read(fd, truth + truth_len, 8192);
+		got = read(fd, truth + truth_len, CHUNK);
 		if (got < 0 && errno == EPIPE)
 			continue;
 		if (got <= 0)

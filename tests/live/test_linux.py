@@ -29,6 +29,7 @@ LAYOUTS = (
 )
 TICK_NS = 10000000
 CLOSE_ON_EXEC = 0o2000000
+LA57 = 1 << 12
 
 TCP_STATES = {1: 'ESTABLISHED', 2: 'SYN_SENT', 3: 'SYN_RECV', 4: 'FIN_WAIT1',
               5: 'FIN_WAIT2', 6: 'TIME_WAIT', 7: 'CLOSE', 8: 'CLOSE_WAIT',
@@ -46,6 +47,24 @@ def matrix():
                         kernel='kernel-' + series,
                         extra=('-device', 'vmcoreinfo')),
                    VERSIONS[(n + m) % len(VERSIONS)], (n, m) in today)
+
+
+# Memory and machines of other shapes, for what depends on those.
+SHAPES = ({'memory': '4G', 'cpu': 'max'},
+          {'memory': '4G', 'machine': 'q35', 'cpu': 'qemu64'},
+          {'memory': '512M', 'append': 'MICROVMI_EXTRA=1000', 'cpu': 'max'},
+          {'append': 'nokaslr', 'cpu': 'max', 'smp': 4},
+          {'ram': 'file', 'cpu': 'qemu64', 'extra': ()})
+
+
+def every_shape(function):
+    """Declare a case for each shape too, in --full."""
+    for n, shape in enumerate(SHAPES):
+        case(full=True, looks=True, version='7.2', **dict(
+            {'kind': 'linux', 'mode': 'truth', 'tries': 3, 'smp': 2,
+             'kernel': ('kernel-6.1', 'kernel-6.12')[n % 2],
+             'extra': ('-device', 'vmcoreinfo')}, **shape))(function)
+    return function
 
 
 def every_guest(function):
@@ -138,7 +157,50 @@ def check_lists(got, wanted, what):
 
 # The kernel.
 
+def build_id_of(notes):
+    """Find the build id in a kernel's ELF notes."""
+    at = 0
+    while at < len(notes):
+        name, length, kind = struct.unpack_from('<III', notes, at)
+        at += 12
+        what = notes[at:at + name]
+        at += (name + 3) & ~3
+        if what == b'GNU\0' and kind == 3:
+            return notes[at:at + length].hex()
+        at += (length + 3) & ~3
+    raise AssertionError('no build id in the notes')
+
+
 @every_guest
+@every_shape
+def kernel_is_the_one_that_runs(guest):
+    told = truth.of(guest)
+    symbols = sum(not one[3] for one in told.kallsyms)
+    isolated = 'pti=on' in guest.append or 'Intel' in guest.cpu
+    wanted = {
+        'name': 'Linux', 'machine': 'x86_64', 'cpus': guest.smp,
+        'release': told.text('sys/kernel/osrelease').strip(),
+        'version': told.text('sys/kernel/version').strip(),
+        'hostname': told.text('sys/kernel/hostname').strip(),
+        'build_id': build_id_of(told.files['notes']),
+        'kernel_base': hex(guest.symbol('_text')), 'symbols': symbols,
+        'page_table_isolation': isolated,
+        # Debian's 5.10 knows no fifth level.
+        'paging': '5-level' if guest.registers()['cr4'] & LA57 else
+                  '4-level'}
+    uptime = float(told.text('uptime').split()[0])
+    for view in views(guest):
+        got = view.json('info')['os']
+        for key, value in wanted.items():
+            check_equal(got[key], value, '%s, %s' % (view.name, key))
+        check(got['checked_by'] and got['checked_by'] != got['found_by'],
+              view.name, 'by', got['found_by'], got['checked_by'])
+        check(number(got['uptime_ns']) / 1e9 >= uptime - 0.1, view.name,
+              got['uptime_ns'], uptime)
+
+
+@every_guest
+@every_shape
 def symbols_equal_kallsyms_to_the_last(guest):
     wanted = truth.of(guest).kallsyms
     for view in views(guest):
@@ -200,6 +262,7 @@ def calm(task):
 
 
 @every_guest
+@every_shape
 def processes_and_threads_equal_proc(guest):
     told = [one for process in truth.of(guest).processes.values()
             for one in process.threads]
@@ -269,6 +332,7 @@ def details_of_processes_equal_proc(guest):
 
 
 @every_guest
+@every_shape
 def areas_equal_proc_maps(guest):
     told = truth.of(guest)
     for view in views(guest):
@@ -376,6 +440,7 @@ def each_socket_is_listed_once_with_one_that_has_it(guest):
 
 
 @every_guest
+@every_shape
 def memory_of_processes_is_what_they_wrote(guest):
     process = truth.of(guest).process('target')
     texts = {'/memfd:mapped-memfd (deleted)': b'in a memfd',
@@ -392,8 +457,44 @@ def memory_of_processes_is_what_they_wrote(guest):
             check_equal(got, text, '%s, %s' % (view.name, area[6]))
 
 
+@every_guest
+def addresses_of_processes_lead_to_their_bytes(guest):
+    process = truth.of(guest).process('target')
+    area = [one for one in process.maps
+            if one[6] == '/memfd:mapped-memfd (deleted)'][0]
+    for view in views(guest):
+        got = view.json('translate', hex(area[0]), '--pid', process.pid)
+        where = number(got['physical'])
+        check_equal(guest.memory_at(where, 10), b'in a memfd', view.name)
+
+
 def program():
     return guests_tool('population')
+
+
+def names_of(path, *options):
+    """List (address, name) that nm(1) finds in a file, without versions."""
+    text = subprocess.run(['nm', *options, path], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    return {(int(address, 16), name.split('@')[0]) for address, kind, name in
+            re.findall(r'^([0-9a-f]{16}) ([TtWwi]) (\S+)$', text, re.M)}
+
+
+@every_guest
+def symbols_of_images_are_those_of_their_files(guest):
+    process = truth.of(guest).process('target')
+    starts = {}
+    for area in process.maps:
+        starts.setdefault(area[6], area[0])
+    libc = [path for path in starts if '/libc.' in path][0]
+    for view in views(guest):
+        for path, wanted in ((libc, names_of(libc, '-D')),
+                             ('/bin/population', names_of(program()))):
+            got = {(number(one['addr']) - starts[path], one['name'])
+                   for one in view.json('symbols', '--pid', process.pid,
+                                        '--module', path)}
+            check_equal(wanted - got, set(), '%s, missing of %s' % (
+                view.name, path))
 
 
 @every_guest
@@ -434,6 +535,7 @@ def images_are_those_that_are_mapped(guest):
 
 
 @every_guest
+@every_shape
 def current_tasks_are_those_that_run(guest):
     told = truth.of(guest)
     wanted = {one['cpu']: one['pid'] for one in told.spinners}
