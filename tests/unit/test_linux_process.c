@@ -272,6 +272,32 @@ static void executable_is_read_with_its_gaps(void)
 	tiny_close(os);
 }
 
+/** Of an overlay, only the file that stands behind is cached. */
+static void executable_of_an_overlay_is_read_from_behind_it(void)
+{
+	const uint64_t front = 0x10800, mapping = 0x10900;
+	const struct mvmi_content *content = NULL;
+	struct mvmi_os *os;
+
+	reset(4 * MVMI_PAGE_SIZE);
+	memcpy(ramvm.ram + front, ramvm.ram + FILE_AT, 64);
+	ramvm_put64(front + 40, mapping);
+	ramvm_put64(mapping, INODE_AT);
+	ramvm_put64(tiny_task_at(0) + TINY_MM + 40, front);
+	ramvm_put64(tiny_task_at(0) + TINY_MM + 96, 0x400010);
+	os = open_process();
+	CHECK(mvmi_os_read_executable(os, 1, &content, NULL) == MVMI_OK);
+	CHECK(content->missing == 2 * MVMI_PAGE_SIZE);
+	CHECK(content->bytes.ptr[MVMI_PAGE_SIZE] == 'b');
+	mvmi_os_free(content);
+	/* Not if what is mapped there is another file. */
+	ramvm_put64(FILE_AT + 8, DENTRY_AT + 96);
+	CHECK(mvmi_os_read_executable(os, 1, &content, NULL) == MVMI_OK);
+	CHECK(content->missing == 4 * MVMI_PAGE_SIZE);
+	mvmi_os_free(content);
+	tiny_close(os);
+}
+
 static void executable_of_more_than_a_gibibyte_is_a_limit(void)
 {
 	const struct mvmi_content *content;
@@ -446,6 +472,7 @@ TESTS(T(untouched_page_comes_from_the_cache),
       T(large_folio_holds_pages_behind_its_first),
       T(page_of_another_file_is_corrupt), T(node_below_itself_is_corrupt),
       T(executable_is_read_with_its_gaps),
+      T(executable_of_an_overlay_is_read_from_behind_it),
       T(executable_of_more_than_a_gibibyte_is_a_limit), T(area_tells_its_file),
       T(image_is_where_an_elf_head_is_mapped),
       T(space_of_a_process_has_its_root), T(areas_of_old_are_found_for_a_read),
