@@ -289,8 +289,11 @@ connect_to(int64_t pid, uint32_t timeout_ms, int *ret, struct mvmi_error *err)
 				    "the agent of process %" PRId64
 				    " takes no connection",
 				    pid);
-		return fail(err, MVMI_ERR_UNSUPPORTED,
-			    "there is no agent in process %" PRId64, pid);
+		(void)fail(err, MVMI_ERR_UNSUPPORTED,
+			   "there is no agent in process %" PRId64, pid);
+		if (err)
+			err->sys = failed;
+		return MVMI_ERR_UNSUPPORTED;
 	}
 	*ret = fd;
 	return MVMI_OK;

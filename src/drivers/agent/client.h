@@ -86,7 +86,8 @@ struct agent_client {
  *
  * @param pid  The VMM's process.
  *
- * @retval MVMI_ERR_UNSUPPORTED  There is none, or of another version.
+ * @retval MVMI_ERR_UNSUPPORTED  There is none (err->sys is ECONNREFUSED), or
+ *                               it is of another version.
  * @retval MVMI_ERR_DENIED       What listens there is not that process, or does
  *                               not serve this user.
  * @retval MVMI_ERR_TIMEOUT      It doesn't answer.

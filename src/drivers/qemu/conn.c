@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "drivers/agent/client.h"
 #include "drivers/qemu/proc.h"
 #include "drivers/qemu/qemu.h"
 
@@ -132,8 +133,8 @@ qemu_get_info(struct mvmi_conn *conn, struct mvmi_vm_info *info,
 			       "QEMU %s (%s)", q->qmp.version,
 			       q->kvm ? "KVM" : "TCG");
 	} else {
-		(void)snprintf(info->hypervisor, sizeof(info->hypervisor),
-			       "QEMU (no monitor)");
+		(void)snprintf(info->hypervisor, sizeof(info->hypervisor), "%s",
+			       q->agent ? q->agent->vmm : "QEMU (no monitor)");
 	}
 	if (status != MVMI_OK)
 		return status;
@@ -149,6 +150,7 @@ static void qemu_close(struct mvmi_conn *conn)
 {
 	struct qemu_conn *q = qemu_of(conn);
 
+	qemu_agent_fini(q);
 	qemu_run_fini(q);
 	qemu_regs_fini(q);
 	qmp_close(&q->qmp);
@@ -343,6 +345,7 @@ qemu_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 		qemu_close(&q->conn);
 		return status;
 	}
+	qemu_agent_init(q, args->timeout_ms);
 	*ret = &q->conn;
 	return MVMI_OK;
 }

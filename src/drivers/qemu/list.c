@@ -159,6 +159,7 @@ list_report(const struct list_entry *entry, mvmi_list_fn fn, void *arg)
 			candidate.reason = err.msg;
 			return fn(&candidate, arg);
 		}
+		candidate.capabilities |= qemu_agent_capabilities(entry->pid);
 	}
 	return fn(&candidate, arg);
 }

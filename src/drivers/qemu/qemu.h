@@ -18,17 +18,22 @@
 #include "drivers/qemu/ram.h"
 #include "drivers/qemu/stub.h"
 
-#define qemu_driver	 mvmi__qemu_driver
-#define qemu_refresh	 mvmi__qemu_refresh
-#define qemu_take_events mvmi__qemu_take_events
-#define qemu_write_ops	 mvmi__qemu_write_ops
-#define qemu_write_init	 mvmi__qemu_write_init
-#define qemu_regs_init	 mvmi__qemu_regs_init
-#define qemu_regs_forget mvmi__qemu_regs_forget
-#define qemu_regs_fini	 mvmi__qemu_regs_fini
-#define qemu_run_ops	 mvmi__qemu_run_ops
-#define qemu_run_fini	 mvmi__qemu_run_fini
-#define qemu_run_events	 mvmi__qemu_run_events
+#define qemu_driver		mvmi__qemu_driver
+#define qemu_refresh		mvmi__qemu_refresh
+#define qemu_take_events	mvmi__qemu_take_events
+#define qemu_write_ops		mvmi__qemu_write_ops
+#define qemu_write_init		mvmi__qemu_write_init
+#define qemu_regs_init		mvmi__qemu_regs_init
+#define qemu_regs_forget	mvmi__qemu_regs_forget
+#define qemu_regs_fini		mvmi__qemu_regs_fini
+#define qemu_run_ops		mvmi__qemu_run_ops
+#define qemu_run_fini		mvmi__qemu_run_fini
+#define qemu_run_events		mvmi__qemu_run_events
+#define qemu_agent_init		mvmi__qemu_agent_init
+#define qemu_agent_fini		mvmi__qemu_agent_fini
+#define qemu_agent_writes	mvmi__qemu_agent_writes
+#define qemu_agent_write	mvmi__qemu_agent_write
+#define qemu_agent_capabilities mvmi__qemu_agent_capabilities
 
 /** What a QEMU with a monitor of our own offers. */
 #define QEMU_CAPABILITIES (MVMI_CAP_MEM | MVMI_CAP_RUN | MVMI_CAP_QUIESCE)
@@ -41,6 +46,7 @@
 #define QEMU_TRAITS_NO_MAP \
 	(MVMI_TRAIT_BALLOON | MVMI_TRAIT_POSTCOPY | MVMI_TRAIT_ENCRYPTED)
 
+struct agent_client;
 struct qemu_guardian;
 struct qemu_state_vcpu;
 
@@ -70,9 +76,11 @@ struct qemu_conn {
 	struct ram ram;
 	struct qemu_run run;
 	struct qemu_regs regs;
-	struct stub stub;      /**< open at most for the length of a hold */
-	uint64_t refreshed_ms; /**< when the layout was last asked for */
-	uint64_t layout_hash;  /**< of the text it was made from */
+	struct stub stub; /**< open at most for the length of a hold */
+	struct agent_client *agent; /**< owned; NULL: there is none */
+	unsigned unanswered;	    /**< events that were fetched from it */
+	uint64_t refreshed_ms;	    /**< when the layout was last asked for */
+	uint64_t layout_hash;	    /**< of the text it was made from */
 	bool kvm;
 	char name[64];
 	char note[256];
@@ -148,5 +156,17 @@ void qemu_run_fini(struct qemu_conn *q);
 
 /** Someone else stopped or started the VM: enum qmp_event bits. */
 void qemu_run_events(struct qemu_conn *q, uint32_t events);
+
+/** Look for our agent in the process, and use it where there is one. */
+void qemu_agent_init(struct qemu_conn *q, uint32_t timeout_ms);
+/** Have it undo what it did for us. */
+void qemu_agent_fini(struct qemu_conn *q);
+/** Whether it writes memory; then so that code is seen by vCPUs. */
+bool qemu_agent_writes(const struct qemu_conn *q);
+enum mvmi_status
+qemu_agent_write(struct qemu_conn *q, mvmi_gpa gpa, struct mvmi_bytes src,
+		 struct mvmi_error *err);
+/** What one in this process would add: enum mvmi_capability, or 0. */
+uint32_t qemu_agent_capabilities(int64_t pid);
 
 #endif /* MICROVMI_DRIVERS_QEMU_QEMU_H */

@@ -58,6 +58,8 @@ qemu_write_coherent(struct qemu_conn *q, mvmi_gpa gpa, struct mvmi_bytes src,
 
 	if (status != MVMI_OK)
 		return status;
+	if (qemu_agent_writes(q))
+		return qemu_agent_write(q, gpa, src, err);
 	if (!held)
 		status = qemu_run_ops.hold(&q->conn, err);
 	if (status != MVMI_OK)
@@ -80,7 +82,8 @@ qemu_write(struct mvmi_conn *conn, mvmi_gpa gpa, struct mvmi_bytes src,
 {
 	struct qemu_conn *q = qemu_of(conn);
 
-	if (mode == MVMI_WRITE_COHERENT && (!q->kvm || qemu_migrates(q)))
+	if (mode == MVMI_WRITE_COHERENT &&
+	    (!q->kvm || qemu_agent_writes(q) || qemu_migrates(q)))
 		return qemu_judge(q, qemu_write_coherent(q, gpa, src, err),
 				  err);
 	return ram_write(&q->ram, gpa, src, err);
