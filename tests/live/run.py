@@ -35,9 +35,14 @@ class Case:
         self.name = function.__name__
 
     def __str__(self):
-        return ' '.join([self.name] + [
-            self.guest[key] for key in ('kernel', 'cpu', 'append')
-            if 'kernel' in self.guest and key in self.guest])
+        if 'kernel' not in self.guest:
+            return self.name
+        words = [self.guest[key] for key in ('kernel', 'cpu', 'append',
+                                             'memory', 'machine', 'ram')
+                 if key in self.guest]
+        if self.guest.get('qmp') is False:
+            words.append('no-qmp')
+        return ' '.join([self.name] + words)
 
     def key(self, version):
         fresh = self.name if self.fresh else ''
@@ -197,7 +202,7 @@ def main():
         if options.topics and one.topic not in options.topics:
             continue
         if options.list:
-            print('%-12s %s%s' % (one.topic, one.name,
+            print('%-12s %s%s' % (one.topic, one,
                                   ' (--full)' if one.full else ''))
             continue
         if not all(word in one.name or word in str(one).split()

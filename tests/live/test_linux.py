@@ -54,7 +54,8 @@ SHAPES = ({'memory': '4G', 'cpu': 'max'},
           {'memory': '4G', 'machine': 'q35', 'cpu': 'qemu64'},
           {'memory': '512M', 'append': 'MICROVMI_EXTRA=1000', 'cpu': 'max'},
           {'append': 'nokaslr', 'cpu': 'max', 'smp': 4},
-          {'ram': 'file', 'cpu': 'qemu64', 'extra': ()})
+          {'ram': 'file', 'cpu': 'qemu64', 'extra': ()},
+          {'ram': 'memfd', 'cpu': 'max', 'qmp': False})
 
 
 def every_shape(function):
@@ -100,9 +101,12 @@ def make_dumps(guest):
     """Dump a guest in each of the ways."""
     dumps = {name: guest.path('dump.' + name)
              for name in ('raw', 'elf', 'no-notes', 'qemu')}
+    # Without a monitor the command can't hold the VM; here it stands still.
+    how = () if guest.qmp_wanted else ('--live',)
     with guest.halted():
         for form in ('raw', 'elf'):
-            guest.microvmi('dump', '-o', dumps[form], '--format', form).ok()
+            guest.microvmi('dump', '-o', dumps[form], '--format', form,
+                           *how).ok()
         guest.truth.execute('dump-guest-memory', paging=False,
                             protocol='file:' + dumps['qemu'])
         guest.kept['rings'] = rings_of(guest)
@@ -113,9 +117,9 @@ def make_dumps(guest):
 class View:
     """One way to look at a guest."""
 
-    def __init__(self, name, target, options):
+    def __init__(self, name, target, options, has_registers):
         self.name, self.target, self.options = name, target, options
-        self.has_registers = name in ('live', 'elf', 'qemu')
+        self.has_registers = has_registers
 
     def run(self, command, *args):
         return microvmi(command, self.target, *args, *self.options)
@@ -133,9 +137,12 @@ def views(guest):
         guest.kept['dumps'] = make_dumps(guest)
     profiles = ('--profile-dir', guest.path('profiles'))
     with guest.halted():
-        yield View('live', guest.target, ('--no-profile',))
+        yield View('live', guest.target, ('--no-profile',),
+                   guest.qmp_wanted)
     for name, path in guest.kept['dumps'].items():
-        yield View(name, 'dump:' + path, profiles)
+        # Without a monitor of its own the command gets no registers.
+        yield View(name, 'dump:' + path, profiles, name == 'qemu' or
+                   (name == 'elf' and guest.qmp_wanted))
 
 
 def number(value):
