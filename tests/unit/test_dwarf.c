@@ -58,8 +58,6 @@ struct sample *volatile sample_in_use;
 extern volatile int nameless_in_use;
 volatile int nameless_in_use = NAMELESS_CONSTANT;
 
-static struct sample a_sample;
-
 static struct mvmi_types *load_self(void)
 {
 	struct mvmi_types *types = NULL;
@@ -90,12 +88,12 @@ field_of(const struct mvmi_types *types, const char *path)
 	return field;
 }
 
-#define CHECK_FIELD(member)                                            \
-	do {                                                           \
-		struct mvmi_field f = field_of(types, #member);        \
-		CHECK(f.offset == offsetof(struct sample, member));    \
-		CHECK(f.size == sizeof(__typeof__(a_sample.member)) && \
-		      f.bit_size == 0);                                \
+#define CHECK_FIELD(member)                                                \
+	do {                                                               \
+		struct mvmi_field f = field_of(types, #member);            \
+		CHECK(f.offset == offsetof(struct sample, member));        \
+		CHECK(f.size == sizeof(((struct sample *)NULL)->member) && \
+		      f.bit_size == 0);                                    \
 	} while (0)
 
 static void members_are_where_the_compiler_puts_them(void)

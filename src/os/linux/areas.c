@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/util.h"
 #include "os/linux/listing.h"
-#include "os/linux/maple.h"
 #include "os/linux/member.h"
 #include "os/linux/path.h"
 #include "os/linux/text.h"
+#include "os/linux/walk/maple.h"
 
 /** Longest name that a process may give an area (ANON_VMA_NAME_MAX_LEN). */
 #define AREA_NAME_MAX 80

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/util.h"
-#include "os/linux/kernel.h"
+#include "os/linux/find/kernel.h"
 #include "os/linux/tasks.h"
 
 /** Bits of a root that are an address; the last one tells PTI's user half. */

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/le.h"
 #include "os/linux/task.h"
-#include "os/linux/xarray.h"
+#include "os/linux/walk/xarray.h"
 
 enum mvmi_status ids_number(struct linux_os *guest, mvmi_gva pid, uint64_t *ret,
 			    struct mvmi_error *err)

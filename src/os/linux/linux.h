@@ -10,8 +10,8 @@
 #ifndef MICROVMI_OS_LINUX_LINUX_H
 #define MICROVMI_OS_LINUX_LINUX_H
 
-#include "os/linux/maple.h"
-#include "os/linux/xarray.h"
+#include "os/linux/walk/maple.h"
+#include "os/linux/walk/xarray.h"
 #include "os/list.h"
 #include "os/os.h"
 #include "os/shape.h"
@@ -83,7 +83,7 @@ struct linux_os {
 		struct shape module, module_memory; /* modules.c */
 		struct shape mod_kallsyms, elf_sym, kernel_symbol;
 		struct shape ring, ring_desc, ring_info, old_log; /* log.c */
-		struct shape gate; /* checks_code.c */
+		struct shape gate; /* check/code.c */
 	} shapes;
 };
 

@@ -6,10 +6,10 @@
 
 #include "base/error.h"
 #include "base/util.h"
-#include "os/linux/links.h"
 #include "os/linux/listing.h"
 #include "os/linux/member.h"
 #include "os/linux/text.h"
+#include "os/linux/walk/links.h"
 
 /** MODULE_REF_BASE: a module that nobody uses counts this. */
 #define REFCOUNT_BASE 1

@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "os/linux/links.h"
 #include "os/linux/listing.h"
 #include "os/linux/member.h"
 #include "os/linux/path.h"
-#include "os/linux/rbtree.h"
 #include "os/linux/tasks.h"
 #include "os/linux/text.h"
+#include "os/linux/walk/links.h"
+#include "os/linux/walk/rbtree.h"
 
 /** MNT_READONLY, of a mount. */
 #define MOUNT_IS_READ_ONLY 0x40u

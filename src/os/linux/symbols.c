@@ -13,11 +13,11 @@
 #include "base/error.h"
 #include "base/le.h"
 #include "base/util.h"
-#include "os/linux/links.h"
 #include "os/linux/member.h"
 #include "os/linux/modules.h"
 #include "os/linux/tasks.h"
 #include "os/linux/text.h"
+#include "os/linux/walk/links.h"
 #include "symbols/table.h"
 
 /** Symbols of one module; more is a guest that is broken or lies. */
