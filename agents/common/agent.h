@@ -75,7 +75,7 @@ struct agent_host {
 	/** As mvmi_write_ops; the range is not empty and does not wrap. */
 	void (*write)(void *arg, uint64_t gpa, const uint8_t *src, uint32_t len,
 		      enum mvmi_write_mode mode, struct agent_result *result);
-	/** As mvmi_inject_ops, of a vCPU as above. */
+	/** As mvmi_inject_ops; all vCPUs are held where they can be. */
 	void (*inject)(void *arg, const struct agent_inject *what,
 		       struct agent_result *result);
 };

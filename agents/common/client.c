@@ -356,9 +356,17 @@ static void on_inject(struct call *call)
 		refuse(call, MVMI_ERR_INVALID, "there is no such injection");
 		return;
 	}
-	if (touch(call, what.vcpu))
+	/* It need not be held, only stand still meanwhile. */
+	if (what.vcpu >= agent->host->vcpu_count(agent->arg) ||
+	    what.vcpu >= AGENT_VCPUS_MAX)
+		refuse(call, MVMI_ERR_INVALID, "there is no such vCPU");
+	else if (agent->host->kick && !agent_hold(agent, HOLD_TIMEOUT_MS))
+		refuse(call, MVMI_ERR_TIMEOUT, "a vCPU did not stand still");
+	else {
 		agent->host->inject(agent->arg, &what, &call->result);
-	agent_release(agent, 1);
+		if (agent->host->kick)
+			agent_release(agent, 1);
+	}
 }
 
 static void on_deadline(struct call *call)

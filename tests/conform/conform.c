@@ -150,6 +150,15 @@ enum mvmi_status reply(struct subject *s, const struct mvmi_event *event,
 
 /* ---- running ----------------------------------------------------------- */
 
+static bool open_subject(struct subject *s, const char *name, bool with_private)
+{
+#ifdef HAVE_AGENT
+	if (strcmp(name, "agent") == 0)
+		return subject_open_agent(s, with_private);
+#endif
+	return subject_open_mock(s, name, with_private);
+}
+
 static enum conform_outcome
 run_case(const struct conform_case *what, const char *personality)
 {
@@ -157,7 +166,8 @@ run_case(const struct conform_case *what, const char *personality)
 	volatile enum conform_outcome outcome;
 	bool wants_private = strstr(what->name, "private") != NULL;
 
-	if (!subject_open_mock(&subject, personality, wants_private))
+	subject = (struct subject){ 0 };
+	if (!open_subject(&subject, personality, wants_private))
 		return CONFORM_FAILED;
 	outcome = (enum conform_outcome)setjmp(conform_abort);
 	if (outcome == CONFORM_RAN)
@@ -197,7 +207,7 @@ int main(int argc, char **argv)
 	bool ok = true;
 
 	if (argc != 2) {
-		(void)fprintf(stderr, "usage: conform PERSONALITY\n");
+		(void)fprintf(stderr, "usage: conform agent|PERSONALITY\n");
 		return 2;
 	}
 	(void)printf("1..%u\n", count_cases());

@@ -77,8 +77,8 @@ struct subject_ops {
 	void (*wait)(struct subject *s, uint32_t ms);
 	/** The far side ends, or learns of the client's death. */
 	void (*drop)(struct subject *s);
-	/** Another process becomes the VM's controller. */
-	void (*occupy)(struct subject *s, int64_t pid);
+	/** Another becomes the VM's controller. @return who: pid, if it can. */
+	int64_t (*occupy)(struct subject *s, int64_t pid);
 	/** Whether nothing of the client is left in the VM. */
 	bool (*is_untouched)(struct subject *s);
 	/** Forget the VM; the library has closed it. */
@@ -89,6 +89,7 @@ struct subject {
 	const struct subject_ops *ops;
 	struct mvmi_vm *vm; /**< owned; NULL once closed */
 	void *far;	    /**< the ops' own */
+	unsigned ring_len;  /**< asynchronous events that a vCPU keeps */
 };
 
 /** RAM that every subject has, apart from where its guest's code is. */
@@ -101,6 +102,8 @@ struct subject {
 /** Open the mock; two vCPUs. @return false: no such personality. */
 bool subject_open_mock(struct subject *s, const char *personality,
 		       bool with_private);
+/** Open the mock tcg behind an agent in this process. */
+bool subject_open_agent(struct subject *s, bool with_private);
 /** Close what the library has open and forget it. */
 void subject_close(struct subject *s);
 

@@ -81,9 +81,10 @@ static void drop(struct subject *s)
 	mock_drop_far_side(s->far);
 }
 
-static void occupy(struct subject *s, int64_t pid)
+static int64_t occupy(struct subject *s, int64_t pid)
 {
 	mock_set_controller(s->far, pid);
+	return pid;
 }
 
 static bool is_untouched(struct subject *s)
@@ -110,6 +111,7 @@ bool subject_open_mock(struct subject *s, const char *personality,
 	(void)snprintf(target, sizeof(target), "mock:%s?vcpus=2%s", personality,
 		       with_private ? "&private=0x40000" : "");
 	s->ops = &mock_ops;
+	s->ring_len = MOCK_RING_MAX;
 	if (mvmi_vm_open(target, NULL, &s->vm, &err) != MVMI_OK) {
 		(void)printf("# %s: %s\n", target, err.msg);
 		return false;
