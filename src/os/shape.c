@@ -132,6 +132,11 @@ object_read(struct object *object, struct mvmi_space *space,
 	enum mvmi_status status;
 
 	assert(shape->spec);
+	/* A pointer of the guest's: not one that we were given to check. */
+	if (gva.val > UINT64_MAX - shape->start - shape->len)
+		return fail(err, MVMI_ERR_CORRUPT,
+			    "struct %s at 0x%llx would reach beyond 2^64",
+			    shape->spec->type, (unsigned long long)gva.val);
 	status = mvmi_space_read(space, mvmi_gva_at(gva.val + shape->start),
 				 dst, err);
 	if (status != MVMI_OK)

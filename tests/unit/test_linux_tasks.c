@@ -411,6 +411,23 @@ static void part_that_is_gone_is_a_doubt(void)
 	tiny_close(os);
 }
 
+static void pointer_to_the_end_of_addresses_is_a_doubt(void)
+{
+	const struct mvmi_task_list *list;
+	struct mvmi_os *os;
+	uint64_t at;
+
+	tiny_reset(true);
+	at = tiny_process(0, 1, "init");
+	ramvm_put64(at + TINY_TASK_CRED, 0xfffffffffffffffc);
+	os = tiny_open(NULL);
+	list = list_tasks(os, 0);
+	CHECK(list->count == 1);
+	CHECK(strstr(list->doubt, "would reach beyond 2^64") != NULL);
+	mvmi_os_free(list);
+	tiny_close(os);
+}
+
 static void types_that_are_missing_are_named(void)
 {
 	struct mvmi_os *os;
@@ -436,4 +453,5 @@ TESTS(T(process_is_described), T(state_is_the_letter_that_ps_shows),
       T(loop_that_points_back_ends), T(list_that_leads_out_of_memory_fails),
       T(running_guest_gives_what_was_seen),
       T(threads_that_are_a_loop_are_corrupt), T(part_that_is_gone_is_a_doubt),
+      T(pointer_to_the_end_of_addresses_is_a_doubt),
       T(types_that_are_missing_are_named))
