@@ -292,6 +292,16 @@ struct mvmi_view_ops {
 	enum mvmi_status (*remap)(struct mvmi_conn *conn, uint32_t view,
 				  mvmi_gfn gfn, mvmi_gfn target,
 				  struct mvmi_error *err);
+	/**
+	 * Make a frame that the guest was not given, full of zeros, to be the
+	 * target of a remap. `mem` and `write` reach it; regions() leaves it
+	 * out. close() takes it away. LIMIT when there are no more.
+	 */
+	enum mvmi_status (*frame_create)(struct mvmi_conn *conn, mvmi_gfn *ret,
+					 struct mvmi_error *err);
+	/** BUSY while a view is remapped to it. */
+	enum mvmi_status (*frame_destroy)(struct mvmi_conn *conn, mvmi_gfn gfn,
+					  struct mvmi_error *err);
 };
 
 /** Giving the guest an exception or interrupt. */

@@ -270,6 +270,25 @@ forward_view_remap(struct mvmi_conn *conn, struct call *call,
 }
 
 static enum mvmi_status
+forward_frame_create(struct mvmi_conn *conn, struct call *call,
+		     struct mvmi_error *err)
+{
+	mvmi_gfn gfn;
+	enum mvmi_status status = conn->view->frame_create(conn, &gfn, err);
+
+	if (status == MVMI_OK)
+		call->out.value = gfn.val;
+	return status;
+}
+
+static enum mvmi_status
+forward_frame_destroy(struct mvmi_conn *conn, struct call *call,
+		      struct mvmi_error *err)
+{
+	return conn->view->frame_destroy(conn, mvmi_gfn_at(call->in[0]), err);
+}
+
+static enum mvmi_status
 forward_inject(struct mvmi_conn *conn, struct call *call,
 	       struct mvmi_error *err)
 {
@@ -364,6 +383,9 @@ static const struct {
 				    forward_snapshot_discard, 1, true },
 	[CALL_SNAPSHOT_DIRTY] = { "snapshot_dirty", forward_snapshot_dirty, 2,
 				  true },
+	[CALL_FRAME_CREATE] = { "frame_create", forward_frame_create, 0, true },
+	[CALL_FRAME_DESTROY] = { "frame_destroy", forward_frame_destroy, 1,
+				 true },
 };
 
 enum mvmi_status

@@ -329,6 +329,26 @@ view_remap(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn, mvmi_gfn target,
 }
 
 static enum mvmi_status
+frame_create(struct mvmi_conn *conn, mvmi_gfn *ret, struct mvmi_error *err)
+{
+	struct call call = { .kind = CALL_FRAME_CREATE };
+	enum mvmi_status status;
+
+	status = decorate(conn, &call, err);
+	if (status == MVMI_OK)
+		*ret = mvmi_gfn_at(call.out.value);
+	return status;
+}
+
+static enum mvmi_status
+frame_destroy(struct mvmi_conn *conn, mvmi_gfn gfn, struct mvmi_error *err)
+{
+	struct call call = { .kind = CALL_FRAME_DESTROY, .in = { gfn.val } };
+
+	return decorate(conn, &call, err);
+}
+
+static enum mvmi_status
 inject(struct mvmi_conn *conn, unsigned vcpu,
        const struct mvmi_injection *injection, struct mvmi_error *err)
 {
@@ -426,6 +446,8 @@ static const struct mvmi_view_ops view_table = {
 	.destroy = view_destroy,
 	.switch_to = view_switch,
 	.remap = view_remap,
+	.frame_create = frame_create,
+	.frame_destroy = frame_destroy,
 };
 static const struct mvmi_inject_ops inject_table = { .inject = inject };
 static const struct mvmi_snapshot_ops snapshot_table = {

@@ -608,6 +608,7 @@ static const struct {
 	[CALL_INJECT] = { put_injected, NULL, NULL },
 	[CALL_SNAPSHOT_TAKE] = { NULL, put_value, take_id },
 	[CALL_SNAPSHOT_DIRTY] = { NULL, put_dirty, take_dirty },
+	[CALL_FRAME_CREATE] = { NULL, put_value, take_value },
 };
 
 void recording_put_inputs(struct recording_buf *buf, const struct call *call)

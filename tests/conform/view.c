@@ -134,6 +134,47 @@ static void a_remapped_frame_is_another_in_that_view_only(struct subject *s)
 	CHECK(s->ops->ask(s, 0).value == 0);
 }
 
+static void a_frame_made_for_a_view_is_none_of_the_guests(struct subject *s)
+{
+	const struct mvmi_view_ops *ops = need_view(s);
+	const uint8_t one = 1;
+	uint8_t byte = 0xff;
+	mvmi_gfn gfn = { 0 };
+	mvmi_gpa gpa;
+	struct mvmi_region regions[16];
+	size_t count;
+
+	CHECK(ops->frame_create(s->vm->conn, &gfn, NULL) == MVMI_OK);
+	gpa = mvmi_gpa_at(gfn.val * MVMI_PAGE_SIZE);
+	CHECK(mvmi_mem_regions(s->vm, regions, 16, &count, NULL) == MVMI_OK);
+	for (size_t i = 0; i < count && i < 16; i++)
+		CHECK(gpa.val - regions[i].start.val >= regions[i].len);
+	CHECK(mvmi_mem_read(s->vm, gpa, (struct mvmi_span){ &byte, 1 }, NULL) ==
+	      MVMI_OK);
+	CHECK(byte == 0);
+	CHECK(mvmi_mem_write(s->vm, gpa, (struct mvmi_bytes){ &one, 1 },
+			     MVMI_WRITE_COHERENT, NULL) == MVMI_OK);
+	CHECK(mvmi_mem_read(s->vm, gpa, (struct mvmi_span){ &byte, 1 }, NULL) ==
+	      MVMI_OK);
+	CHECK(byte == 1);
+	CHECK(ops->frame_destroy(s->vm->conn, gfn, NULL) == MVMI_OK);
+	CHECK(ops->frame_destroy(s->vm->conn, gfn, NULL) == MVMI_ERR_INVALID);
+}
+
+static void a_frame_that_a_view_shows_is_not_destroyed(struct subject *s)
+{
+	const struct mvmi_view_ops *ops = need_view(s);
+	mvmi_gfn page = mvmi_gfn_of(SUBJECT_PAGE);
+	uint32_t view = create(s);
+	mvmi_gfn gfn = { 0 };
+
+	CHECK(ops->frame_create(s->vm->conn, &gfn, NULL) == MVMI_OK);
+	CHECK(ops->remap(s->vm->conn, view, page, gfn, NULL) == MVMI_OK);
+	CHECK(ops->frame_destroy(s->vm->conn, gfn, NULL) == MVMI_ERR_BUSY);
+	CHECK(ops->remap(s->vm->conn, view, page, page, NULL) == MVMI_OK);
+	CHECK(ops->frame_destroy(s->vm->conn, gfn, NULL) == MVMI_OK);
+}
+
 static void a_view_is_of_the_vcpu_or_of_the_vm_as_published(struct subject *s)
 {
 	uint32_t view = create(s);
@@ -192,6 +233,9 @@ const struct conform_case cases_view[] = {
 	CASE("Capability tables", views_run_out_with_limit),
 	CASE("Capability tables",
 	     a_remapped_frame_is_another_in_that_view_only),
+	CASE("Capability tables",
+	     a_frame_made_for_a_view_is_none_of_the_guests),
+	CASE("Capability tables", a_frame_that_a_view_shows_is_not_destroyed),
 	CASE("Capability tables",
 	     a_view_is_of_the_vcpu_or_of_the_vm_as_published),
 	CASE("Capability tables", a_reply_can_switch_the_view_and_try_again),

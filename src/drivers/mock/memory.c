@@ -123,6 +123,11 @@ enum mvmi_status mock_memory_init(struct mock_vm *vm, uint64_t ram,
 					 .len = MOCK_ROM_LEN,
 					 .kind = MVMI_REGION_ROM,
 					 .name = "mock.rom" };
+	const struct mvmi_region spare = { .start = { MOCK_SPARE_START },
+					   .len = MOCK_SPARE_MAX *
+						  MVMI_PAGE_SIZE,
+					   .kind = MVMI_REGION_RAM,
+					   .name = "mock.spare" };
 	uint64_t low = ram / 2 / MVMI_PAGE_SIZE * MVMI_PAGE_SIZE;
 	enum mvmi_status status = add_ram(vm, 0, low, private_gpa, err);
 
@@ -131,6 +136,10 @@ enum mvmi_status mock_memory_init(struct mock_vm *vm, uint64_t ram,
 	if (status == MVMI_OK)
 		status = add_ram(vm, MOCK_HIGH_START, ram - low, private_gpa,
 				 err);
+	if (status == MVMI_OK) {
+		vm->spare.info = spare;
+		status = region_init(&vm->spare, err);
+	}
 	if (status == MVMI_OK)
 		(void)mock_memory_poke(
 			vm, rom.start,
@@ -142,6 +151,15 @@ void mock_memory_fini(struct mock_vm *vm)
 {
 	for (size_t i = 0; i < vm->region_count; i++)
 		region_fini(&vm->regions[i]);
+	region_fini(&vm->spare);
+}
+
+bool mock_memory_has_spare(const struct mock_vm *vm, mvmi_gpa gpa)
+{
+	uint64_t page = (gpa.val - MOCK_SPARE_START) / MVMI_PAGE_SIZE;
+
+	return gpa.val >= MOCK_SPARE_START && page < MOCK_SPARE_MAX &&
+	       vm->spares[page];
 }
 
 struct mock_region *mock_memory_find(struct mock_vm *vm, mvmi_gpa gpa)
@@ -153,6 +171,8 @@ struct mock_region *mock_memory_find(struct mock_vm *vm, mvmi_gpa gpa)
 		    gpa.val - region->info.start.val < region->info.len)
 			return region;
 	}
+	if (mock_memory_has_spare(vm, gpa))
+		return &vm->spare;
 	return NULL;
 }
 

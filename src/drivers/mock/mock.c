@@ -259,6 +259,10 @@ bool mock_is_untouched(const struct mock_vm *vm)
 		if (vm->views[i])
 			return false;
 	}
+	for (unsigned i = 0; i < MOCK_SPARE_MAX; i++) {
+		if (vm->spares[i])
+			return false;
+	}
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		if (vm->vcpus[i].pending.raised || vm->vcpus[i].seen.view ||
 		    vm->vcpus[i].step_due)

@@ -37,6 +37,9 @@
 /** A ROM of 64 KiB that ends at 4 GiB, as firmware does. */
 #define MOCK_ROM_START UINT64_C(0xffff0000)
 #define MOCK_ROM_LEN   UINT64_C(0x10000)
+/** Where frames begin that a client made, far above the guest's own. */
+#define MOCK_SPARE_START UINT64_C(0x1000000000)
+#define MOCK_SPARE_MAX	 16
 /** Instructions that a vCPU can have before it, not yet executed. */
 #define MOCK_PROGRAM_MAX 32
 /** Asynchronous events that a vCPU keeps before it loses some. */

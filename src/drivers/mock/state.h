@@ -14,6 +14,7 @@
 #define mock_memory_init	mvmi__mock_memory_init
 #define mock_memory_fini	mvmi__mock_memory_fini
 #define mock_memory_find	mvmi__mock_memory_find
+#define mock_memory_has_spare	mvmi__mock_memory_has_spare
 #define mock_memory_poke	mvmi__mock_memory_poke
 #define mock_memory_windows	mvmi__mock_memory_windows
 #define mock_vcpu_reset		mvmi__mock_vcpu_reset
@@ -162,6 +163,9 @@ struct mock_vm {
 
 	struct mock_region regions[MOCK_REGIONS_MAX];
 	size_t region_count;
+	struct mock_region
+		spare; /**< frames that a client made; none is told */
+	bool spares[MOCK_SPARE_MAX];
 	uint64_t writes; /**< counts; what mock_region.written is in */
 
 	struct mock_vcpu *vcpus; /**< owned */
@@ -214,6 +218,8 @@ enum mvmi_status mock_memory_init(struct mock_vm *vm, uint64_t ram,
 void mock_memory_fini(struct mock_vm *vm);
 /** The region that gpa is in, or NULL. */
 struct mock_region *mock_memory_find(struct mock_vm *vm, mvmi_gpa gpa);
+/** Whether gpa lies in a frame that a client made. */
+bool mock_memory_has_spare(const struct mock_vm *vm, mvmi_gpa gpa);
 /** Write as the guest or the client does. @return false: not all is there. */
 bool mock_memory_poke(struct mock_vm *vm, mvmi_gpa gpa, struct mvmi_bytes src);
 /** Fill windows with one a region that may be mapped; how many there are. */

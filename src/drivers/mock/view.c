@@ -108,6 +108,7 @@ void mock_view_drop_all(struct mock_vm *vm)
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vm->vcpus[i].seen.view = 0;
 	memset(vm->views, 0, sizeof(vm->views));
+	memset(vm->spares, 0, sizeof(vm->spares));
 	vm->frame_count = 0;
 }
 
@@ -241,6 +242,54 @@ mock_remap(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn, mvmi_gfn target,
 	return MVMI_OK;
 }
 
-const struct mvmi_view_ops mock_view_ops = { mock_scope, mock_create,
-					     mock_destroy, mock_switch_to,
-					     mock_remap };
+static enum mvmi_status
+mock_frame_create(struct mvmi_conn *conn, mvmi_gfn *ret, struct mvmi_error *err)
+{
+	static const uint8_t zeros[MVMI_PAGE_SIZE];
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_controller(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	for (unsigned i = 0; i < MOCK_SPARE_MAX; i++) {
+		mvmi_gpa gpa =
+			mvmi_gpa_at(MOCK_SPARE_START + i * MVMI_PAGE_SIZE);
+
+		if (vm->spares[i])
+			continue;
+		vm->spares[i] = true;
+		(void)mock_memory_poke(
+			vm, gpa, (struct mvmi_bytes){ zeros, sizeof(zeros) });
+		*ret = mvmi_gfn_of(gpa);
+		return MVMI_OK;
+	}
+	return fail(err, MVMI_ERR_LIMIT, "all %d frames are used",
+		    MOCK_SPARE_MAX);
+}
+
+static enum mvmi_status
+mock_frame_destroy(struct mvmi_conn *conn, mvmi_gfn gfn, struct mvmi_error *err)
+{
+	mvmi_gpa gpa = mvmi_gpa_at(gfn.val * MVMI_PAGE_SIZE);
+	struct mock_vm *vm = NULL;
+	enum mvmi_status status = mock_enter_controller(conn, &vm, err);
+
+	if (status != MVMI_OK)
+		return status;
+	if (!mock_memory_has_spare(vm, gpa))
+		return fail(err, MVMI_ERR_INVALID,
+			    "frame 0x%" PRIx64 " is the guest's own", gfn.val);
+	for (size_t i = 0; i < vm->frame_count; i++) {
+		if (vm->frames[i].target.val == gfn.val)
+			return fail(err, MVMI_ERR_BUSY,
+				    "view %u is remapped to frame 0x%" PRIx64,
+				    vm->frames[i].view, gfn.val);
+	}
+	vm->spares[(gpa.val - MOCK_SPARE_START) / MVMI_PAGE_SIZE] = false;
+	return MVMI_OK;
+}
+
+const struct mvmi_view_ops mock_view_ops = {
+	mock_scope, mock_create,       mock_destroy,	   mock_switch_to,
+	mock_remap, mock_frame_create, mock_frame_destroy,
+};
