@@ -76,6 +76,10 @@ bool filter_accept(const struct mvmi_subscription *what,
 
 	if (what->kind != event->kind)
 		return false;
+	/* Where a breakpoint is, is what it is, not a filter on it. */
+	if (what->kind == MVMI_EVENT_HW_BREAKPOINT &&
+	    (event->fields & MVMI_FIELD_GVA) && !in_range(what, event->gva.val))
+		return false;
 	if ((filters & MVMI_FILTER_INDEX) &&
 	    (!(event->fields & MVMI_FIELD_INDEX) ||
 	     event->index != what->index))

@@ -182,6 +182,24 @@ static void a_cr3_filter_is_kept_for_an_event_that_names_another(void)
 	end();
 }
 
+static void a_breakpoint_hears_of_its_own_address_only(void)
+{
+	struct mvmi_subscription at = on(MVMI_EVENT_HW_BREAKPOINT);
+	struct mvmi_event *event;
+
+	begin();
+	at.start = 0x1000;
+	CHECK(subscribe(&a, at) == MVMI_OK);
+	at.start = 0x2000;
+	CHECK(subscribe(&b, at) == MVMI_OK);
+	event = scripted_raise(MVMI_EVENT_HW_BREAKPOINT, 0, 2);
+	event->fields = MVMI_FIELD_GVA;
+	event->gva = mvmi_gva_at(0x2000);
+	CHECK(mvmi_vm_dispatch(vm, 0, NULL) == MVMI_OK);
+	CHECK(a.calls == 0 && b.calls == 1);
+	end();
+}
+
 static void an_asynchronous_event_is_not_answered(void)
 {
 	struct mvmi_subscription async = on(MVMI_EVENT_CPUID);
@@ -467,6 +485,7 @@ TESTS(T(what_is_not_published_is_refused_before_the_driver),
       T(slots_are_counted_and_equals_share_one),
       T(an_event_reaches_all_that_match_under_their_own_token),
       T(a_cr3_filter_is_kept_for_an_event_that_names_another),
+      T(a_breakpoint_hears_of_its_own_address_only),
       T(an_asynchronous_event_is_not_answered),
       T(registers_of_two_subscribers_are_merged),
       T(contradicting_registers_are_reported_and_the_last_wins),
