@@ -163,8 +163,12 @@ void mvmi_vm_close(struct mvmi_vm *vm)
 	if (!vm)
 		return;
 	assert(!vm->pending);
+	if (vm->patcher)
+		vm->patcher->undo(vm);
 	if (vm->dispatcher_fini)
 		vm->dispatcher_fini(vm);
+	if (vm->patcher)
+		vm->patcher->fini(vm);
 	/* Lifting holds is the driver's: its watchdog runs the same code. */
 	vm->conn->driver->close(vm->conn);
 	vm_destroy(vm);

@@ -14,6 +14,7 @@
 #define vm_new_epoch mvmi__vm_new_epoch
 #define pending_set  mvmi__pending_set
 
+struct bp_manager;
 struct dispatcher;
 
 /** An event while its callbacks run, and the registers to go with the reply. */
@@ -24,6 +25,22 @@ struct pending_event {
 	mvmi_regset own;       /**< those that the present subscriber set */
 	/** The first that two subscribers set differently, or COUNT. */
 	enum mvmi_reg contradicted;
+};
+
+/** What bp/ has the layers under it call. */
+struct vm_patcher {
+	/** At close, while events still work: take out what was put in. */
+	void (*undo)(struct mvmi_vm *vm);
+	/**
+	 * An event is about to be continued. If its vCPU stands on a patch, or
+	 * on what was one when it was raised, make the reply one after which
+	 * the guest goes on as if there had never been any (CONTRACT, Events
+	 * 7). The vCPU is held.
+	 */
+	void (*resume)(struct mvmi_vm *vm, const struct mvmi_event *event,
+		       struct mvmi_reply *reply);
+	/** At close, last. */
+	void (*fini)(struct mvmi_vm *vm);
 };
 
 struct mvmi_vm {
@@ -47,6 +64,9 @@ struct mvmi_vm {
 	struct dispatcher *dispatcher;
 	/** Set with dispatcher: detaches all subscriptions, at close. */
 	void (*dispatcher_fini)(struct mvmi_vm *vm);
+	/** Breakpoints; NULL until the first. Owned by bp/. */
+	struct bp_manager *bp;
+	const struct vm_patcher *patcher; /**< NULL until then */
 	/** The event whose callbacks run; NULL outside of callbacks. */
 	struct pending_event *pending;
 };

@@ -104,14 +104,18 @@ slots_used(const struct dispatcher *d, enum mvmi_event_kind kind)
 	return used;
 }
 
-/** Answer one event with no opinion; one that is gone needs no answer. */
+/** Answer one event; one that is gone needs no answer. */
 static enum mvmi_status
 answer(struct mvmi_vm *vm, const struct mvmi_event *event,
        const struct mvmi_reply *reply, struct mvmi_error *err)
 {
-	enum mvmi_status status = vm_settle(
-		vm, vm->conn->event->reply(vm->conn, event->id, reply, err));
+	struct mvmi_reply now = *reply;
+	enum mvmi_status status;
 
+	if (vm->patcher && now.action == MVMI_ACTION_CONTINUE)
+		vm->patcher->resume(vm, event, &now);
+	status = vm_settle(
+		vm, vm->conn->event->reply(vm->conn, event->id, &now, err));
 	vm_new_epoch(vm);
 	if (status == MVMI_ERR_STALE || status == MVMI_ERR_GONE)
 		return MVMI_OK;
