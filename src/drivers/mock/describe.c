@@ -102,12 +102,12 @@ mock_describe(struct mock_vm *vm, unsigned vcpu, const struct mock_insn *insn)
 		event.len = 1;
 	} else if (kind == MVMI_EVENT_INT3) {
 		event.gva = mvmi_gva_at(cpu->regs.rip);
-		event.gpa = mvmi_gpa_at(cpu->regs.rip);
+		event.gpa = mock_guest_translate(vm, cpu, event.gva);
 	}
 	return event;
 }
 
-struct mvmi_event mock_describe_fetch(const struct mock_vm *vm, unsigned vcpu,
+struct mvmi_event mock_describe_fetch(struct mock_vm *vm, unsigned vcpu,
 				      enum mvmi_event_kind kind)
 {
 	const struct mock_vcpu *cpu = &vm->vcpus[vcpu];
@@ -120,6 +120,7 @@ struct mvmi_event mock_describe_fetch(const struct mock_vm *vm, unsigned vcpu,
 		.len = 1,
 		.view = cpu->seen.view,
 		.gva = mvmi_gva_at(cpu->regs.rip),
-		.gpa = mvmi_gpa_at(cpu->regs.rip),
+		.gpa = mock_guest_translate(vm, cpu,
+					    mvmi_gva_at(cpu->regs.rip)),
 	};
 }

@@ -10,6 +10,11 @@
 #define MSR_STAR  UINT32_C(0xc0000081)
 #define MSR_LSTAR UINT32_C(0xc0000082)
 
+/* Paging of four levels and small pages, which is all that guests here use. */
+#define CR0_PG	     (UINT64_C(1) << 31)
+#define PAGE_PRESENT UINT64_C(1)
+#define PAGE_ADDRESS UINT64_C(0x000ffffffffff000)
+
 bool mock_push(struct mock_vm *vm, unsigned vcpu, const struct mock_insn *insn)
 {
 	struct mock_vcpu *cpu = &vm->vcpus[vcpu];
@@ -27,6 +32,35 @@ struct mock_seen mock_seen(const struct mock_vm *vm, unsigned vcpu)
 	seen.regs = vm->vcpus[vcpu].regs;
 	seen.left = vm->vcpus[vcpu].left;
 	return seen;
+}
+
+/** One entry of a page table, or 0 where there is none. */
+static uint64_t page_entry(struct mock_vm *vm, uint64_t gpa)
+{
+	uint8_t bytes[8] = { 0 };
+	uint64_t entry;
+
+	(void)mock_peek(vm, mvmi_gpa_at(gpa),
+			(struct mvmi_span){ bytes, sizeof(bytes) });
+	memcpy(&entry, bytes, sizeof(entry));
+	return entry;
+}
+
+mvmi_gpa mock_guest_translate(struct mock_vm *vm, const struct mock_vcpu *cpu,
+			      mvmi_gva gva)
+{
+	uint64_t entry = cpu->regs.cr3;
+
+	if (!(cpu->regs.cr0 & CR0_PG))
+		return mvmi_gpa_at(gva.val);
+	for (unsigned shift = 39; shift >= 12; shift -= 9) {
+		uint64_t table = entry & PAGE_ADDRESS;
+
+		entry = page_entry(vm, table + (gva.val >> shift & 511) * 8);
+		if (!(entry & PAGE_PRESENT))
+			return mvmi_gpa_at(UINT64_MAX);
+	}
+	return mvmi_gpa_at((entry & PAGE_ADDRESS) | gva.val % MVMI_PAGE_SIZE);
 }
 
 uint64_t *mock_guest_msr(struct mock_vcpu *cpu, uint32_t msr)
@@ -172,7 +206,10 @@ void mock_guest_retire(struct mock_vcpu *cpu)
 
 #define OPCODE_INT3 0xcc
 
-/** The instruction at rip: the program's, unless someone patched an int3. */
+/**
+ * The instruction at rip: the program's, unless someone patched an int3, or the
+ * page is not there.
+ */
 static struct mock_insn fetch(struct mock_vm *vm, struct mock_vcpu *cpu)
 {
 	struct mock_insn *insn = &cpu->program[cpu->head];
@@ -183,8 +220,12 @@ static struct mock_insn fetch(struct mock_vm *vm, struct mock_vcpu *cpu)
 		cpu->regs.rip = insn->rip;
 		insn->rip = 0;
 	}
-	at = mock_view_translate(vm, cpu->seen.view,
-				 mvmi_gpa_at(cpu->regs.rip));
+	at = mock_guest_translate(vm, cpu, mvmi_gva_at(cpu->regs.rip));
+	if (at.val == UINT64_MAX)
+		return (struct mock_insn){ .op = MOCK_FAULT,
+					   .index = 14,
+					   .value = cpu->regs.rip };
+	at = mock_view_translate(vm, cpu->seen.view, at);
 	(void)mock_peek(vm, at, (struct mvmi_span){ &opcode, 1 });
 	if (opcode == OPCODE_INT3 && !cpu->original &&
 	    insn->op != MOCK_INTERRUPT)

@@ -21,6 +21,7 @@
 #define mock_vcpu_apply		mvmi__mock_vcpu_apply
 #define mock_vcpu_snapshot	mvmi__mock_vcpu_snapshot
 #define mock_vcpu_is_held	mvmi__mock_vcpu_is_held
+#define mock_guest_translate	mvmi__mock_guest_translate
 #define mock_guest_msr		mvmi__mock_guest_msr
 #define mock_guest_deliver	mvmi__mock_guest_deliver
 #define mock_guest_execute	mvmi__mock_guest_execute
@@ -57,7 +58,7 @@
 
 #define MOCK_VCPUS_MAX		64
 #define MOCK_REGIONS_MAX	6
-#define MOCK_SUBSCRIPTIONS_MAX	64
+#define MOCK_SUBSCRIPTIONS_MAX	2048
 #define MOCK_VIEWS_MAX		8
 #define MOCK_SNAPSHOTS_MAX	4
 
@@ -234,6 +235,12 @@ void mock_vcpu_snapshot(const struct mock_vm *vm, unsigned vcpu,
 /** CONTRACT, Events 1: whether anything holds it. */
 bool mock_vcpu_is_held(const struct mock_vm *vm, unsigned vcpu);
 
+/**
+ * Where a virtual address lies: as it stands without paging, else by a walk of
+ * four levels. UINT64_MAX: nowhere.
+ */
+mvmi_gpa mock_guest_translate(struct mock_vm *vm, const struct mock_vcpu *cpu,
+			      mvmi_gva gva);
 /** Where the vCPU keeps an MSR; NULL: it has no such. */
 uint64_t *mock_guest_msr(struct mock_vcpu *cpu, uint32_t msr);
 /** Deliver to the guest; it has no handler, it only remembers. */
@@ -252,7 +259,7 @@ int mock_describe_kind(enum mock_op op);
 struct mvmi_event
 mock_describe(struct mock_vm *vm, unsigned vcpu, const struct mock_insn *insn);
 /** The same for being at rip: a fetch, a breakpoint, a step. */
-struct mvmi_event mock_describe_fetch(const struct mock_vm *vm, unsigned vcpu,
+struct mvmi_event mock_describe_fetch(struct mock_vm *vm, unsigned vcpu,
 				      enum mvmi_event_kind kind);
 
 /** NULL: the personality doesn't have this kind. */
