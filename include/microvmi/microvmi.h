@@ -3,6 +3,7 @@
 #ifndef MICROVMI_MICROVMI_H
 #define MICROVMI_MICROVMI_H
 
+#include <microvmi/bp.h>
 #include <microvmi/event.h>
 #include <microvmi/mem.h>
 #include <microvmi/os.h>

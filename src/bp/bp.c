@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of breakpoints, and of the manager that keeps those of one VM. */
+#include "bp/bp.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+/* Each driver call may fail once; what must not stay is tried again. */
+#define UNDO_TRIES 3
+
+static void manager_undo(struct mvmi_vm *vm);
+static void manager_fini(struct mvmi_vm *vm);
+
+static const struct vm_patcher patcher = { manager_undo, step_resume,
+					   manager_fini };
+
+static struct bp_manager *manager_of(struct mvmi_vm *vm)
+{
+	if (!vm->bp) {
+		vm->bp = calloc(1, sizeof(*vm->bp));
+		if (!vm->bp)
+			return NULL;
+		vm->bp->vm = vm;
+		vm->bp->incarnation = vm->incarnation;
+		vm->patcher = &patcher;
+	}
+	return vm->bp;
+}
+
+static struct bp *find(const struct bp_manager *m, uint64_t id)
+{
+	struct table_node *node = m ? table_find(&m->bps, id) : NULL;
+
+	return node ? container_of(node, struct bp, node) : NULL;
+}
+
+/* ---- spaces ------------------------------------------------------------ */
+
+static bool same_params(const struct mvmi_space_params *a,
+			const struct mvmi_space_params *b)
+{
+	return a->paging == b->paging && a->root == b->root &&
+	       a->pse == b->pse && a->nxe == b->nxe &&
+	       a->no_1g_pages == b->no_1g_pages &&
+	       a->maxphyaddr == b->maxphyaddr &&
+	       a->ignored_bits == b->ignored_bits;
+}
+
+struct bp_space *
+bp_space_ref(struct bp_manager *m, const struct mvmi_space_params *params,
+	     struct mvmi_error *err)
+{
+	struct bp_space *space = calloc(1, sizeof(*space));
+
+	if (!space) {
+		(void)fail(err, MVMI_ERR_NOMEM, "no memory for a space");
+		return NULL;
+	}
+	if (mvmi_space_create(m->vm, params, &space->space, err) != MVMI_OK) {
+		free(space);
+		return NULL;
+	}
+	/* The new one knows its parameters in full; is there an equal? */
+	for (struct bp_space *old = m->spaces; old; old = old->next) {
+		if (!same_params(mvmi_space_get_params(old->space),
+				 mvmi_space_get_params(space->space)))
+			continue;
+		mvmi_space_destroy(space->space);
+		free(space);
+		old->refs++;
+		return old;
+	}
+	space->refs = 1;
+	space->next = m->spaces;
+	m->spaces = space;
+	return space;
+}
+
+void bp_space_unref(struct bp_manager *m, struct bp_space *space)
+{
+	struct bp_space **at = &m->spaces;
+
+	if (!space || --space->refs)
+		return;
+	while (*at != space)
+		at = &(*at)->next;
+	*at = space->next;
+	mvmi_space_destroy(space->space);
+	free(space);
+}
+
+/* ---- one breakpoint ---------------------------------------------------- */
+
+/** Whether its page may become another without our doing. */
+static bool moves(const struct bp *bp)
+{
+	bool by_page = !bp->site || bp->site->by_gpa;
+	bool kernel =
+		(!bp->space || bp->what.every_space) && bp->what.gva.val >> 63;
+
+	if (bp->what.physical || bp->state == MVMI_BP_ENDED || !by_page)
+		return false;
+	/* What a kernel maps for itself stays where it is. */
+	return bp->state == MVMI_BP_WAITING || !kernel;
+}
+
+void bp_unsubscribe(struct bp_manager *m, uint64_t *token)
+{
+	uint64_t old = *token;
+	enum mvmi_status status = MVMI_OK;
+
+	*token = 0;
+	if (old)
+		status = mvmi_event_unsubscribe(m->vm, old, NULL);
+	(void)status;
+}
+
+/** Without such events, or while they fail, mvmi_bp_rearm() is left. */
+static void watch_cr3(struct bp_manager *m)
+{
+	const struct mvmi_subscription what = {
+		.size = sizeof(what),
+		.kind = MVMI_EVENT_CR3_WRITE,
+	};
+	enum mvmi_status status = MVMI_OK;
+
+	if (!m->tracked)
+		bp_unsubscribe(m, &m->cr3_token);
+	else if (!m->cr3_token)
+		status = mvmi_event_subscribe(m->vm, &what, bp_on_cr3, m,
+					      &m->cr3_token, NULL);
+	(void)status;
+}
+
+void bp_track(struct bp_manager *m, struct bp *bp, bool track)
+{
+	track = track && moves(bp);
+	if (track == bp->tracked)
+		return;
+	bp->tracked = track;
+	m->tracked += track ? 1 : (size_t)-1;
+	watch_cr3(m);
+}
+
+bool bp_link(struct bp_manager *m, struct bp *bp)
+{
+	bp->node.key = ++m->last_id;
+	bp->walk = m->walk;
+	if (!table_insert(&m->bps, &bp->node)) {
+		bp->node.key = 0;
+		return false;
+	}
+	bp->prev = m->last;
+	if (m->last)
+		m->last->next = bp;
+	else
+		m->first = bp;
+	m->last = bp;
+	return true;
+}
+
+static void unlink_bp(struct bp_manager *m, struct bp *bp)
+{
+	table_remove(&m->bps, &bp->node);
+	if (bp->prev)
+		bp->prev->next = bp->next;
+	else
+		m->first = bp->next;
+	if (bp->next)
+		bp->next->prev = bp->prev;
+	else
+		m->last = bp->prev;
+}
+
+static void leave_parent(struct bp *bp)
+{
+	struct bp **at = &bp->parent->first_return;
+
+	while (*at != bp)
+		at = &(*at)->next_return;
+	*at = bp->next_return;
+	bp->parent->returns_waiting--;
+}
+
+static bool needs_guest(const struct bp *bp)
+{
+	return bp->what.process || bp->what.thread;
+}
+
+static enum mvmi_status
+end_one(struct bp_manager *m, struct bp *bp, struct mvmi_error *err)
+{
+	enum mvmi_status status = site_detach(m, bp, err);
+
+	if (status != MVMI_OK)
+		return status;
+	bp_track(m, bp, false);
+	if (bp->parent)
+		leave_parent(bp);
+	if (bp->node.key) {
+		unlink_bp(m, bp);
+		m->guest_users -= needs_guest(bp);
+	}
+	bp_space_unref(m, bp->space);
+	bp->space = NULL;
+	bp->state = MVMI_BP_ENDED;
+	bp->dead = true;
+	bp->next = m->dead;
+	m->dead = bp;
+	return MVMI_OK;
+}
+
+enum mvmi_status
+bp_end(struct bp_manager *m, struct bp *bp, struct mvmi_error *err)
+{
+	enum mvmi_status status = MVMI_OK;
+
+	while (status == MVMI_OK && bp->first_return)
+		status = end_one(m, bp->first_return, err);
+	if (status == MVMI_OK)
+		status = end_one(m, bp, err);
+	return status;
+}
+
+void bp_sweep(struct bp_manager *m)
+{
+	if (m->depth)
+		return;
+	while (m->dead) {
+		struct bp *bp = m->dead;
+
+		m->dead = bp->next;
+		free(bp);
+	}
+	site_sweep(m);
+}
+
+/* ---- the VM ------------------------------------------------------------ */
+
+/**
+ * Nothing of an old incarnation is known to be left; what is, is taken out.
+ * Breakpoints stay to be asked about, until they are removed.
+ */
+static void end_all(struct bp_manager *m)
+{
+	for (struct bp *bp = m->first; bp; bp = bp->next) {
+		if (bp->site)
+			site_forget(m, bp->site);
+		bp->state = MVMI_BP_ENDED;
+		bp_track(m, bp, false);
+	}
+	cloak_end(m);
+}
+
+void bp_begin(struct bp_manager *m)
+{
+	if (m->incarnation == m->vm->incarnation)
+		return;
+	m->incarnation = m->vm->incarnation;
+	m->anew = m->first != NULL;
+	end_all(m);
+}
+
+enum mvmi_status bp_regs(struct mvmi_vm *vm, const struct mvmi_event *event,
+			 struct mvmi_regs *store, const struct mvmi_regs **ret,
+			 struct mvmi_error *err)
+{
+	enum mvmi_status status;
+
+	if (event->regs && mvmi_regset_has(event->regs->valid, MVMI_REG_RIP) &&
+	    mvmi_regset_has(event->regs->valid, MVMI_REG_CR3) &&
+	    mvmi_regset_has(event->regs->valid, MVMI_REG_CS)) {
+		*ret = event->regs;
+		return MVMI_OK;
+	}
+	if (!vm->conn->vcpu ||
+	    event->id.vcpu >= vm->conn->vcpu->count(vm->conn))
+		return fail(err, MVMI_ERR_UNSUPPORTED, "no registers");
+	*store = mvmi_regs_empty();
+	status = vm_settle(vm, vm->conn->vcpu->get(vm->conn, event->id.vcpu,
+						   HIT_GROUPS, store, err));
+	if (status == MVMI_OK)
+		*ret = store;
+	return status;
+}
+
+static void manager_undo(struct mvmi_vm *vm)
+{
+	struct bp_manager *m = vm->bp;
+
+	for (unsigned i = 0; i < UNDO_TRIES && m->first; i++) {
+		struct bp *next;
+
+		for (struct bp *bp = m->first; bp; bp = next) {
+			next = bp->next;
+			/* Its returns, which may come next, end with it. */
+			if (!bp->parent && bp_end(m, bp, NULL) == MVMI_OK)
+				next = m->first;
+		}
+	}
+	while (m->first) {
+		struct bp *bp = m->first;
+
+		if (bp->site)
+			site_forget(m, bp->site);
+		(void)bp_end(m, bp, NULL);
+	}
+	cloak_end(m);
+	bp_sweep(m);
+}
+
+static void manager_fini(struct mvmi_vm *vm)
+{
+	struct bp_manager *m = vm->bp;
+
+	table_fini(&m->bps);
+	table_fini(&m->sites);
+	free(m);
+	vm->bp = NULL;
+	vm->patcher = NULL;
+}
+
+/* ---- what callers call ------------------------------------------------- */
+
+/** The CR3 to stop under, where the caller left it to us. */
+static struct mvmi_match cr3_of(const struct mvmi_bp_options *what)
+{
+	struct mvmi_match none = { 0 };
+	const struct mvmi_space_params *params;
+
+	if (what->cr3.mask)
+		return (struct mvmi_match){ what->cr3.value & what->cr3.mask,
+					    what->cr3.mask };
+	if (!what->space || what->every_space)
+		return none;
+	params = mvmi_space_get_params(what->space);
+	if (params->paging == MVMI_PAGING_NONE)
+		return none;
+	return (struct mvmi_match){ params->root & MVMI_BP_CR3_MASK,
+				    MVMI_BP_CR3_MASK };
+}
+
+static enum mvmi_status
+make(struct bp_manager *m, const struct mvmi_bp_options *options,
+     struct bp **ret, struct mvmi_error *err)
+{
+	struct bp *bp = calloc(1, sizeof(*bp));
+
+	if (!bp)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for a breakpoint");
+	assert(options->size >= sizeof(size_t));
+	memcpy(&bp->what, options, MIN(options->size, sizeof(bp->what)));
+	bp->cr3 = cr3_of(&bp->what);
+	if (bp->what.space && !bp->what.physical) {
+		bp->space = bp_space_ref(
+			m, mvmi_space_get_params(bp->what.space), err);
+		if (!bp->space) {
+			free(bp);
+			return MVMI_ERR_NOMEM;
+		}
+	}
+	bp->what.space =
+		NULL; /* The caller's, and not to be looked at again. */
+	*ret = bp;
+	return MVMI_OK;
+}
+
+static enum mvmi_status
+check_add(const struct bp_manager *m, const struct mvmi_vm *vm,
+	  const struct bp *bp, struct mvmi_error *err)
+{
+	if (vm->read_only)
+		return fail(err, MVMI_ERR_DENIED, "the VM was opened to read");
+	if (needs_guest(bp) && (!m->guest.size || !m->guest.current))
+		return fail(err, MVMI_ERR_INVALID,
+			    "nobody here knows the guest's processes: "
+			    "mvmi_bp_set_guest() comes first");
+	return MVMI_OK;
+}
+
+enum mvmi_status
+mvmi_bp_add(struct mvmi_vm *vm, const struct mvmi_bp_options *options,
+	    mvmi_bp_fn fn, void *arg, uint64_t *ret, struct mvmi_error *err)
+{
+	struct bp_manager *m = manager_of(vm);
+	struct bp *bp = NULL;
+	enum mvmi_status status;
+
+	if (!m)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for breakpoints");
+	status = vm_poll(vm, err);
+	if (status != MVMI_OK)
+		return status;
+	bp_begin(m);
+	status = make(m, options, &bp, err);
+	if (status != MVMI_OK)
+		return status;
+	bp->fn = fn;
+	bp->arg = arg;
+	status = check_add(m, vm, bp, err);
+	if (status == MVMI_OK && !bp_link(m, bp))
+		status =
+			fail(err, MVMI_ERR_NOMEM, "no memory for a breakpoint");
+	if (status == MVMI_OK) {
+		m->guest_users += needs_guest(bp);
+		status = bp_place(m, bp, err);
+	}
+	if (status == MVMI_OK)
+		*ret = bp->node.key;
+	else
+		(void)bp_end(m, bp,
+			     NULL); /* It has no site: this is freeing. */
+	bp_sweep(m);
+	return status;
+}
+
+enum mvmi_status
+mvmi_bp_remove(struct mvmi_vm *vm, uint64_t id, struct mvmi_error *err)
+{
+	struct bp_manager *m = vm->bp;
+	struct bp *bp;
+	enum mvmi_status status;
+
+	if (m)
+		bp_begin(m);
+	bp = find(m, id);
+	if (!bp || bp->parent)
+		return fail(err, MVMI_ERR_INVALID,
+			    "there is no breakpoint %" PRIu64, id);
+	status = bp_end(m, bp, err);
+	bp_sweep(m);
+	return fail_context(err, status,
+			    "breakpoint %" PRIu64 " can't be taken out", id);
+}
+
+enum mvmi_status mvmi_bp_get(struct mvmi_vm *vm, uint64_t id,
+			     struct mvmi_bp_info *ret, struct mvmi_error *err)
+{
+	struct mvmi_bp_info info = { .size = ret->size };
+	struct bp_manager *m = vm->bp;
+	const struct bp *bp;
+
+	if (m)
+		bp_begin(m);
+	bp = find(m, id);
+	if (!bp || bp->parent)
+		return fail(err, MVMI_ERR_INVALID,
+			    "there is no breakpoint %" PRIu64, id);
+	info.state = bp->state;
+	info.gva = bp->what.gva;
+	if (bp->site) {
+		info.means = bp->site->means;
+		if (bp->site->by_gpa)
+			info.gpa = mvmi_gpa_at(bp->site->node.key);
+	}
+	info.hits = bp->hits;
+	info.returns = bp->returns;
+	info.returns_lost = bp->returns_lost;
+	info.moves = bp->moves;
+	memcpy(info.refused, bp->refused, sizeof(info.refused));
+	memcpy(ret, &info, MIN(ret->size, sizeof(info)));
+	return MVMI_OK;
+}
+
+enum mvmi_status
+mvmi_bp_set_guest(struct mvmi_vm *vm, const struct mvmi_bp_guest *guest,
+		  struct mvmi_error *err)
+{
+	struct bp_manager *m = manager_of(vm);
+
+	if (!m)
+		return fail(err, MVMI_ERR_NOMEM, "no memory for breakpoints");
+	if (m->guest_users)
+		return fail(err, MVMI_ERR_BUSY,
+			    "%zu breakpoints need the one before",
+			    m->guest_users);
+	memset(&m->guest, 0, sizeof(m->guest));
+	if (guest) {
+		memcpy(&m->guest, guest, MIN(guest->size, sizeof(m->guest)));
+		m->guest.size = sizeof(m->guest);
+	}
+	return MVMI_OK;
+}
+
+enum mvmi_status mvmi_bp_rearm(struct mvmi_vm *vm, struct mvmi_error *err)
+{
+	struct bp_manager *m = vm->bp;
+	enum mvmi_status status = vm_poll(vm, err);
+
+	if (status != MVMI_OK || !m)
+		return status;
+	bp_begin(m);
+	if (m->anew) {
+		m->anew = false;
+		return fail(err, MVMI_ERR_STALE,
+			    "the VM began anew; its breakpoints ended");
+	}
+	if (m->cloak.view)
+		status = cloak_enter(m, err);
+	if (status == MVMI_OK)
+		status = bp_follow_all(m, NULL, err);
+	bp_sweep(m);
+	return status;
+}
+
+enum mvmi_status mvmi_bp_end_process(struct mvmi_vm *vm, uint64_t process,
+				     struct mvmi_error *err)
+{
+	struct bp_manager *m = vm->bp;
+	enum mvmi_status status = MVMI_OK;
+
+	if (!process)
+		return fail(err, MVMI_ERR_INVALID, "0 names no process");
+	if (!m)
+		return MVMI_OK;
+	bp_begin(m);
+	for (struct bp *bp = m->first; bp && status == MVMI_OK; bp = bp->next) {
+		if (bp->parent || bp->what.process != process)
+			continue;
+		while (bp->first_return && status == MVMI_OK)
+			status = bp_end(m, bp->first_return, err);
+		if (status == MVMI_OK)
+			status = site_detach(m, bp, err);
+		if (status == MVMI_OK) {
+			bp->state = MVMI_BP_ENDED;
+			bp_track(m, bp, false);
+		}
+	}
+	bp_sweep(m);
+	return status;
+}
+
+void mvmi_bp_hide(struct mvmi_vm *vm, mvmi_gpa gpa, struct mvmi_span bytes)
+{
+	const struct bp_manager *m = vm->bp;
+
+	if (!m || !m->int3_users)
+		return;
+	for (size_t i = 0; i < bytes.len; i++) {
+		const struct bp_site *site;
+
+		if (bytes.ptr[i] != OPCODE_INT3)
+			continue;
+		site = site_find_patch(m, mvmi_gpa_at(gpa.val + i));
+		if (site && site->means == MVMI_BP_INT3)
+			bytes.ptr[i] = site->original;
+	}
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU came to a site: whose breakpoint is that, and what do they say? */
+#include "base/util.h"
+#include "bp/bp.h"
+
+/** One passage, and what was found out of it so far. */
+struct passage {
+	struct bp_manager *m;
+	struct bp_site *site;
+	struct mvmi_bp_hit hit; /**< but for the members of one breakpoint */
+	bool asked;		/**< the guest table was, for process, thread */
+	struct mvmi_regs regs;
+};
+
+/** Ask the guest table once a passage. @return Whether it could tell. */
+static bool know_thread(struct passage *p)
+{
+	struct bp_manager *m = p->m;
+
+	if (!p->asked && m->guest.size && m->guest.current) {
+		enum mvmi_status status = m->guest.current(
+			m->vm, p->hit.event->id.vcpu, p->hit.regs,
+			&p->hit.process, &p->hit.thread, m->guest.arg, NULL);
+
+		if (status != MVMI_OK) {
+			p->hit.process = 0;
+			p->hit.thread = 0;
+		}
+	}
+	p->asked = true;
+	return p->hit.process != 0;
+}
+
+static bool passes_vcpu(const struct bp *bp, const struct mvmi_event *event)
+{
+	return !bp->what.vcpus ||
+	       (bp->what.vcpus >> MIN(event->id.vcpu, 63U) & 1);
+}
+
+static bool passes_cr3(const struct bp *bp, const struct mvmi_regs *regs)
+{
+	return ((regs->x86.cr3 ^ bp->cr3.value) & bp->cr3.mask) == 0;
+}
+
+/** Whether a passage is one of this breakpoint, by all but the condition. */
+static bool is_hit(struct passage *p, const struct bp *bp)
+{
+	/* The page may be mapped elsewhere, too. */
+	if (!bp->what.physical && p->hit.gva.val != bp->what.gva.val)
+		return false;
+	if (!passes_vcpu(bp, p->hit.event) || !passes_cr3(bp, p->hit.regs))
+		return false;
+	if (!bp->what.process && !bp->what.thread)
+		return true;
+	return know_thread(p) &&
+	       (!bp->what.process || bp->what.process == p->hit.process) &&
+	       (!bp->what.thread || bp->what.thread == p->hit.thread);
+}
+
+/**
+ * The one hit is the last: take it away, but for the return that it still
+ * waits for.
+ */
+static void spend(struct bp_manager *m, struct bp *bp)
+{
+	bp->spent = true;
+	if (!bp->what.on_return)
+		(void)bp_end(m, bp, NULL);
+	else if (site_detach(m, bp, NULL) == MVMI_OK)
+		bp->state = MVMI_BP_ENDED;
+}
+
+static void
+call_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
+{
+	struct mvmi_bp_hit hit = p->hit;
+
+	hit.bp = bp->node.key;
+	hit.count = bp->hits + 1;
+	if (bp->what.condition && !bp->what.condition(p->m->vm, &hit, bp->arg))
+		return;
+	bp->hits++;
+	if (bp->dead || bp->spent || bp->hits <= bp->what.ignore_count)
+		return;
+	if (bp->what.one_shot)
+		spend(p->m, bp);
+	bp->fn(p->m->vm, &hit, reply, bp->arg);
+	if (bp->what.on_return && !bp->dead)
+		return_expect(p->m, bp, &hit);
+}
+
+/** Whether a deeper frame of the same function comes back just now. */
+static bool is_outer(const struct bp *bp, const struct mvmi_bp_hit *hit)
+{
+	for (const struct bp *other = bp->parent->first_return; other;
+	     other = other->next_return) {
+		if (other->site == bp->site && !other->spent &&
+		    other->frame > bp->frame && return_is_due(other, hit))
+			return true;
+	}
+	return false;
+}
+
+static void
+come_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
+{
+	struct bp *parent = bp->parent;
+	struct mvmi_bp_hit hit = p->hit;
+
+	if (bp->spent) {
+		return_forget(p->m, bp, false);
+		return;
+	}
+	if (!return_is_due(bp, &hit))
+		return;
+	/* It lies under one that returns now: its own return was jumped over. */
+	if (is_outer(bp, &hit)) {
+		return_forget(p->m, bp, true);
+		return;
+	}
+	hit.bp = parent->node.key;
+	hit.is_return = true;
+	hit.frame = bp->frame;
+	hit.count = ++parent->returns;
+	return_forget(p->m, bp, false);
+	parent->fn(p->m->vm, &hit, reply, parent->arg);
+	if (parent->spent && !parent->dead && !parent->first_return)
+		(void)bp_end(p->m, parent, NULL);
+}
+
+/** Callbacks may change the list: begin anew until all were looked at. */
+static struct bp *next_of(const struct passage *p)
+{
+	struct bp *bp = p->site->first;
+
+	while (bp && bp->walk == p->m->walk)
+		bp = bp->peer;
+	return bp;
+}
+
+static void pass(struct bp_manager *m, struct bp_site *site,
+		 const struct mvmi_event *event, struct mvmi_reply *reply)
+{
+	struct passage p = { .m = m, .site = site };
+	struct bp *bp;
+
+	if (bp_regs(m->vm, event, &p.regs, &p.hit.regs, NULL) != MVMI_OK)
+		return;
+	p.hit.event = event;
+	p.hit.means = site->means;
+	p.hit.gva = mvmi_gva_at(p.hit.regs->x86.rip);
+	p.hit.frame = p.hit.regs->x86.gpr[MVMI_REG_RSP];
+	m->walk++;
+	m->depth++;
+	while ((bp = next_of(&p))) {
+		bp->walk = m->walk;
+		if (!is_hit(&p, bp))
+			continue;
+		if (bp->parent || m->guest.current)
+			(void)know_thread(&p);
+		if (bp->parent)
+			come_back(&p, bp, reply);
+		else
+			call_back(&p, bp, reply);
+	}
+	if (--m->depth == 0)
+		bp_sweep(m);
+}
+
+void hit_on_slot(struct mvmi_vm *vm, const struct mvmi_event *event,
+		 struct mvmi_reply *reply, void *arg)
+{
+	struct bp_manager *m = vm->bp;
+	struct bp_site *site = arg;
+
+	bp_begin(m);
+	if (!site->dead && event->subscription == site->token)
+		pass(m, site, event, reply);
+}
+
+void hit_on_int3(struct mvmi_vm *vm, const struct mvmi_event *event,
+		 struct mvmi_reply *reply, void *arg)
+{
+	struct bp_manager *m = arg;
+	struct bp_site *site;
+	mvmi_gpa gpa;
+
+	(void)vm;
+	bp_begin(m);
+	if (event->subscription != m->int3_token ||
+	    !step_find_gpa(m, event, &gpa))
+		return;
+	site = site_find_patch(m, gpa);
+	if (site)
+		pass(m, site, event, reply);
+}
