@@ -91,10 +91,11 @@ def strip_notes(source, path):
                 file.write(b'\0\0\0\0')
 
 
-def rings_of(guest):
-    """What each vCPU's privilege level is, as QEMU has it."""
-    return [guest.registers(n)['cs']['selector'] & 3
-            for n in range(guest.smp)]
+def cpus_of(guest):
+    """Each vCPU's privilege level and page tables, as QEMU has them."""
+    found = [guest.registers(n) for n in range(guest.smp)]
+    return [(one['cs']['selector'] & 3, one['cr3'] & ~0xfff)
+            for one in found]
 
 
 def make_dumps(guest):
@@ -109,7 +110,7 @@ def make_dumps(guest):
                            *how).ok()
         guest.truth.execute('dump-guest-memory', paging=False,
                             protocol='file:' + dumps['qemu'])
-        guest.kept['rings'] = rings_of(guest)
+        guest.kept['cpus'] = cpus_of(guest)
     strip_notes(dumps['elf'], dumps['no-notes'])
     return dumps
 
@@ -557,11 +558,13 @@ def current_tasks_are_those_that_run(guest):
         for cpu, pid in wanted.items():
             check_equal(running[cpu]['pid'], pid, view.name)
         # It spins in user mode, but for when it is interrupted.
-        rings = rings_of(guest) if view.name == 'live' else \
-            guest.kept['rings']
+        cpus = cpus_of(guest) if view.name == 'live' else guest.kept['cpus']
         for one in running.values():
-            check_equal(one['place']['user_mode'],
-                        rings[one['place']['vcpu']] == 3, view.name)
+            ring, root = cpus[one['place']['vcpu']]
+            check_equal(one['place']['user_mode'], ring == 3, view.name)
+            if ring == 3:
+                check_equal(number(one['user_root']) or number(one['root']),
+                            root, '%s, CR3' % view.name)
         # Whatever the first CPU does, most of the time nothing.
         check(running[0]['name'] == 'swapper/0' or
               running[0]['pid'] in told.processes or
