@@ -75,6 +75,13 @@ struct agent_host {
 	/** As mvmi_write_ops; the range is not empty and does not wrap. */
 	void (*write)(void *arg, uint64_t gpa, const uint8_t *src, uint32_t len,
 		      enum mvmi_write_mode mode, struct agent_result *result);
+	/** As mvmi_access_ops, in the one view that there is. */
+	void (*access_set)(void *arg, uint64_t gfn, uint32_t access,
+			   struct agent_result *result);
+	void (*access_get)(void *arg, uint64_t gfn, uint32_t *ret,
+			   struct agent_result *result);
+	/** Allow everything everywhere. */
+	void (*access_reset)(void *arg);
 	/** As mvmi_inject_ops; all vCPUs are held where they can be. */
 	void (*inject)(void *arg, const struct agent_inject *what,
 		       struct agent_result *result);

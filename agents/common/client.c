@@ -64,6 +64,7 @@ static uint32_t capabilities(const struct agent_host *host)
 	       (host->write ? MVMI_CAP_WRITE : 0U) |
 	       (host->kick ? MVMI_CAP_RUN : 0U) |
 	       (host->desc_count ? MVMI_CAP_EVENT : 0U) |
+	       (host->access_set ? MVMI_CAP_ACCESS : 0U) |
 	       (host->inject ? MVMI_CAP_INJECT : 0U);
 }
 
@@ -345,6 +346,38 @@ static void on_write(struct call *call)
 		what.count, (enum mvmi_write_mode)what.mode, &call->result);
 }
 
+static bool take_access(struct call *call, struct agent_access *what)
+{
+	if (!take(call, what, sizeof(*what)))
+		return false;
+	if (what->view != 0)
+		refuse(call, MVMI_ERR_INVALID, "there is no such view");
+	else if (what->access > 7)
+		refuse(call, MVMI_ERR_INVALID, "access is r, w and x");
+	return call->result.status == MVMI_OK;
+}
+
+static void on_access_set(struct call *call)
+{
+	struct agent_access what;
+
+	if (take_access(call, &what))
+		call->agent->host->access_set(call->agent->arg, what.gfn,
+					      what.access, &call->result);
+}
+
+static void on_access_get(struct call *call)
+{
+	struct agent_access what;
+
+	if (!take_access(call, &what))
+		return;
+	call->agent->host->access_get(call->agent->arg, what.gfn, &what.access,
+				      &call->result);
+	if (call->result.status == MVMI_OK)
+		give(call, &what, sizeof(what));
+}
+
 static void on_inject(struct call *call)
 {
 	struct agent *agent = call->agent;
@@ -406,6 +439,8 @@ static const struct {
 	[AGENT_REGS_GET] = { on_regs_get, false, MVMI_CAP_REGS },
 	[AGENT_REGS_SET] = { on_regs_set, false, MVMI_CAP_SET_REGS },
 	[AGENT_WRITE] = { on_write, false, MVMI_CAP_WRITE },
+	[AGENT_ACCESS_SET] = { on_access_set, true, MVMI_CAP_ACCESS },
+	[AGENT_ACCESS_GET] = { on_access_get, true, MVMI_CAP_ACCESS },
 	[AGENT_INJECT] = { on_inject, false, MVMI_CAP_INJECT },
 	[AGENT_DEADLINE] = { on_deadline, true, MVMI_CAP_EVENT },
 	[AGENT_STATE] = { on_state, false, 0 },
@@ -537,6 +572,8 @@ static void drop_controller(struct agent *agent)
 
 	while ((id = subscriptions_any(agent, &bucket)) != 0)
 		(void)disable(agent, id);
+	if (agent->host->access_reset)
+		agent->host->access_reset(agent->arg);
 	(void)pthread_rwlock_wrlock(&agent->lock);
 	agent->channel = NULL;
 	(void)pthread_rwlock_unlock(&agent->lock);

@@ -104,14 +104,15 @@ static bool is_breakpoint(uint64_t pc)
 }
 
 /** The site of an instruction: one for all translations of the same bytes. */
-static struct site *site_of(uint64_t pc, const uint8_t *code, size_t len)
+static struct site *
+site_of(uint64_t pc, const uint8_t *code, size_t len, uint64_t gpa)
 {
 	struct site **head = &sites[bucket(pc)];
 	struct site *site = *head;
 
 	for (; site; site = site->next) {
 		if (site->pc == pc && site->insn.len == len &&
-		    memcmp(site->code, code, len) == 0)
+		    site->gpa == gpa && memcmp(site->code, code, len) == 0)
 			return site;
 	}
 	site = calloc(1, sizeof(*site));
@@ -119,6 +120,8 @@ static struct site *site_of(uint64_t pc, const uint8_t *code, size_t len)
 		return NULL;
 	site->next = *head;
 	site->pc = pc;
+	site->gpa = gpa;
+	site->executes = gpa != UINT64_MAX;
 	memcpy(site->code, code, len);
 	site->insn = insn_decode(code, len);
 	site->kind = insn_kind(&site->insn);
@@ -151,6 +154,8 @@ void code_translated(const struct qemu_plugin_tb *tb)
 	for (size_t i = 0; i < count; i++) {
 		uint8_t code[15];
 		size_t len;
+		uint64_t gpa = UINT64_MAX;
+		bool executes;
 		bool stops;
 
 		insn = api.tb_get_insn(tb, i);
@@ -160,9 +165,11 @@ void code_translated(const struct qemu_plugin_tb *tb)
 		}
 		len = bytes_of(insn, code);
 		stops = is_breakpoint(pc);
-		if (len && (stops || steps ||
+		executes = hooks_watched_for_execution(
+			(uintptr_t)api.insn_haddr(insn), &gpa);
+		if (len && (stops || steps || executes ||
 			    insn_decode(code, len).op != INSN_OTHER)) {
-			struct site *site = site_of(pc, code, len);
+			struct site *site = site_of(pc, code, len, gpa);
 
 			if (site) {
 				atomic_store(&site->breakpoint, stops);
@@ -263,6 +270,12 @@ void code_invalidate(uint64_t pc, uint64_t span)
 		invalidate_page(at - offset, offset, len);
 		done += len;
 	}
+	code_changed();
+}
+
+void code_invalidate_host(uintptr_t page)
+{
+	invalidate(page, PAGE - 1);
 	code_changed();
 }
 

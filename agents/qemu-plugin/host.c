@@ -12,6 +12,10 @@
 #define MSI_ADDRESS UINT64_C(0xfee00000)
 /* QEMU's number of a pending NMI, the same since 2011. */
 #define INTERRUPT_NMI 0x200
+#define PAGE	      UINT64_C(4096)
+/* Frames of one subscription: each has an entry of its own. */
+#define FRAMES_MAX UINT64_C(65536)
+#define ACCESS_ALL (MVMI_ACCESS_R | MVMI_ACCESS_W | MVMI_ACCESS_X)
 
 /** A subscription that changed the translation. */
 struct enabled {
@@ -20,6 +24,7 @@ struct enabled {
 	uint32_t kind;
 	uint64_t pc;
 	uint64_t span;
+	uint32_t access; /**< of memory */
 };
 
 static struct enabled *enabled; /* the agent's thread's */
@@ -112,6 +117,16 @@ static void introduce_thread(void)
 	introduced = true;
 }
 
+/** Frames that aren't RAM are never accessed in a way that is seen here. */
+static void watch(const struct enabled *what, bool on)
+{
+	uint64_t first = what->pc / PAGE;
+	uint64_t last = (what->pc + what->span - 1) / PAGE;
+
+	for (uint64_t gfn = first; gfn <= last && gfn >= first; gfn++)
+		(void)hooks_watch(gfn, what->access, on);
+}
+
 /*
  * A vCPU that translates right now may have looked before the change, and
  * finish after code was dropped: so none may.
@@ -124,10 +139,17 @@ static void change_code(const struct enabled *what, bool on)
 		return;
 	introduce_thread();
 	held = agent_hold(agent, LEAVE_MS);
-	if (what->kind == MVMI_EVENT_STEP)
+	switch (what->kind) {
+	case MVMI_EVENT_STEP:
 		code_step(on);
-	else
+		break;
+	case MVMI_EVENT_MEMORY:
+		watch(what, on);
+		break;
+	default:
 		code_invalidate(what->pc, what->span);
+		break;
+	}
 	if (held)
 		agent_release(agent, 1);
 }
@@ -148,6 +170,29 @@ static bool is_published(uint32_t kind)
 	return false;
 }
 
+/** Whether a subscription changes what is translated, or looked up. */
+static bool changes_code(const struct agent_subscription *what)
+{
+	return what->kind == MVMI_EVENT_HW_BREAKPOINT ||
+	       what->kind == MVMI_EVENT_STEP ||
+	       (what->kind == MVMI_EVENT_MEMORY &&
+		(what->filters & MVMI_FILTER_RANGE));
+}
+
+/** Count it, or no longer. @return whether it is the first, or last, of its. */
+static bool counts(const struct enabled *what, bool on)
+{
+	switch (what->kind) {
+	case MVMI_EVENT_STEP:
+		return on ? steps++ == 0 : --steps == 0;
+	case MVMI_EVENT_MEMORY:
+		return true;
+	default:
+		return on ? code_add_breakpoint(what->pc, what->span)
+			  : code_remove_breakpoint(what->pc, what->span);
+	}
+}
+
 static void host_enable(void *arg, const struct agent_subscription *what,
 			uint64_t id, struct agent_result *result)
 {
@@ -159,20 +204,27 @@ static void host_enable(void *arg, const struct agent_subscription *what,
 		       "this QEMU doesn't tell of such events");
 		return;
 	}
-	if (what->kind != MVMI_EVENT_HW_BREAKPOINT &&
-	    what->kind != MVMI_EVENT_STEP)
+	if (!changes_code(what))
 		return;
+	if (what->kind == MVMI_EVENT_MEMORY && what->span / PAGE > FRAMES_MAX) {
+		refuse(result, MVMI_ERR_LIMIT,
+		       "no more than 65536 frames can be watched by one "
+		       "subscription");
+		return;
+	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry) {
 		refuse(result, MVMI_ERR_NOMEM, "no memory for a breakpoint");
 		return;
 	}
-	*entry = (struct enabled){ enabled, id, what->kind, what->start,
-				   what->span ? what->span : 1 };
+	*entry = (struct enabled){ enabled,
+				   id,
+				   what->kind,
+				   what->start,
+				   what->span ? what->span : 1,
+				   what->access ? what->access : ACCESS_ALL };
 	enabled = entry;
-	if (what->kind == MVMI_EVENT_STEP
-		    ? steps++ == 0
-		    : code_add_breakpoint(entry->pc, entry->span))
+	if (counts(entry, true))
 		change_code(entry, true);
 }
 
@@ -188,9 +240,7 @@ static void host_disable(void *arg, uint64_t id)
 	if (!entry)
 		return;
 	*at = entry->next;
-	if (entry->kind == MVMI_EVENT_STEP
-		    ? --steps == 0
-		    : code_remove_breakpoint(entry->pc, entry->span))
+	if (counts(entry, false))
 		change_code(entry, false);
 	free(entry);
 }
@@ -264,6 +314,47 @@ static void host_inject(void *arg, const struct agent_inject *what,
 	}
 }
 
+/* ---- access ------------------------------------------------------------- */
+
+static void host_access_set(void *arg, uint64_t gfn, uint32_t access,
+			    struct agent_result *result)
+{
+	bool held;
+	bool set;
+
+	(void)arg;
+	introduce_thread();
+	held = agent_hold(agent, LEAVE_MS);
+	set = hooks_set_access(gfn, access);
+	if (held)
+		agent_release(agent, 1);
+	if (!set)
+		refuse(result, MVMI_ERR_FAULT, "there is no RAM");
+}
+
+static void host_access_get(void *arg, uint64_t gfn, uint32_t *ret,
+			    struct agent_result *result)
+{
+	(void)arg;
+	introduce_thread();
+	if (!hooks_get_access(gfn, ret))
+		refuse(result, MVMI_ERR_FAULT, "there is no RAM");
+}
+
+static void host_access_reset(void *arg)
+{
+	bool held;
+
+	(void)arg;
+	if (atomic_load(&ending))
+		return;
+	introduce_thread();
+	held = agent_hold(agent, LEAVE_MS);
+	hooks_reset_access();
+	if (held)
+		agent_release(agent, 1);
+}
+
 /* ---- what is published -------------------------------------------------- */
 
 #define DO(action)   (UINT32_C(1) << MVMI_ACTION_##action)
@@ -314,6 +405,17 @@ static const struct offer offers[] = {
 	  COMMON | FILTER(RANGE), FIELD(GVA) | FIELD(INSN_LEN) },
 	{ MVMI_EVENT_STEP, MVMI_PHASE_AFTER, true, DO(CONTINUE) | DO(INJECT),
 	  COMMON, FIELD(GVA) },
+	{ MVMI_EVENT_MEMORY, MVMI_PHASE_BEFORE, true,
+	  DO(CONTINUE) | DO(INJECT) | DO(STEP),
+	  COMMON | FILTER(RANGE) | FILTER(PAGE_WALK),
+	  FIELD(GVA) | FIELD(GPA) | FIELD(ACCESS) | FIELD(LEN) |
+		  FIELD(PAGE_WALK) },
+	{ MVMI_EVENT_EXCEPTION, MVMI_PHASE_BEFORE, true,
+	  DO(CONTINUE) | DO(REINJECT) | DO(INJECT), COMMON | FILTER(VECTOR),
+	  FIELD(GVA) | FIELD(VECTOR) | FIELD(ERROR_CODE) | FIELD(VALUE) |
+		  FIELD(INSN_LEN) },
+	{ MVMI_EVENT_INTERRUPT, MVMI_PHASE_AFTER, true, DO(CONTINUE),
+	  COMMON | FILTER(VECTOR), FIELD(GVA) | FIELD(VECTOR) },
 	{ MVMI_EVENT_DESCRIPTOR, MVMI_PHASE_BEFORE, false,
 	  BEFORE_REPLIES | DO(DENY), COMMON | FILTER(INDEX),
 	  FIELD(GVA) | FIELD(INSN_LEN) | FIELD(INDEX) | FIELD(ACCESS) },
@@ -337,6 +439,20 @@ static struct agent_desc descs[OFFERS];
 
 struct agent_host host = { .vcpu_count = host_vcpu_count };
 
+static bool is_possible(uint8_t kind)
+{
+	switch (kind) {
+	case MVMI_EVENT_MEMORY:
+		return hooks_memory();
+	case MVMI_EVENT_EXCEPTION:
+	case MVMI_EVENT_INTERRUPT:
+		return hooks_exceptions();
+	default:
+		return qemu.usable && qemu.tb_invalidate_phys_range &&
+		       qemu.qemu_ram_addr_from_host;
+	}
+}
+
 static void publish(void)
 {
 	/* Without registers nothing can be told but the place. */
@@ -348,9 +464,7 @@ static void publish(void)
 	if (!qemu.raise_exception_err_ra)
 		replies &= ~DO(INJECT);
 	for (size_t i = 0; i < OFFERS; i++) {
-		if (offers[i].internal &&
-		    (!qemu.usable || !qemu.tb_invalidate_phys_range ||
-		     !qemu.qemu_ram_addr_from_host))
+		if (offers[i].internal && !is_possible(offers[i].kind))
 			continue;
 		descs[host.desc_count++] = (struct agent_desc){
 			.kind = offers[i].kind,
@@ -384,6 +498,11 @@ void host_init(const char *vmm, int max_vcpus)
 		return;
 	regs_masks(host.readable_regs, host.writable_regs);
 	host.kick = host_kick;
+	if (hooks_memory()) {
+		host.access_set = host_access_set;
+		host.access_get = host_access_get;
+		host.access_reset = host_access_reset;
+	}
 	host.regs_get = host_regs_get;
 	host.regs_set = host_regs_set;
 	if (qemu.address_space_write && qemu.memory) {

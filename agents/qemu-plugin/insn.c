@@ -225,6 +225,11 @@ static void tell(const struct vcpu_side *side, const struct site *site,
 		event->insn_len = site->insn.len;
 		event->fields |= MVMI_FIELD_INSN_LEN;
 	}
+	if (stage == STAGE_EXECUTE) {
+		event->gpa = site->gpa;
+		event->access = MVMI_ACCESS_X;
+		event->fields |= MVMI_FIELD_GPA | MVMI_FIELD_ACCESS;
+	}
 	if (!qemu.usable)
 		return;
 	event->cr3 = regs_u64(side, qemu.at.cr3);
@@ -364,6 +369,27 @@ static _Noreturn void apply(struct vcpu_side *side, const struct site *site,
 	leave(side);
 }
 
+void insn_make_exact(struct vcpu_side *side)
+{
+	if (side->ra && !side->exact) {
+		side->eip = regs_u64(side, qemu.at.eip);
+		memcpy(&side->cc_op, (char *)side->cpu + qemu.at.cc_op,
+		       sizeof(side->cc_op));
+		(void)qemu.cpu_restore_state(side->cpu, side->ra, false);
+	}
+	side->exact = true;
+}
+
+static void put_back(struct vcpu_side *side)
+{
+	if (side->ra) {
+		set_eip(side, side->eip);
+		memcpy((char *)side->cpu + qemu.at.cc_op, &side->cc_op,
+		       sizeof(side->cc_op));
+	}
+	side->exact = false;
+}
+
 static void
 raise_stage(uint32_t vcpu, const struct site *site, enum stage stage)
 {
@@ -385,10 +411,64 @@ raise_stage(uint32_t vcpu, const struct site *site, enum stage stage)
 	    atomic_load(&side->injects) || side->code_changes != code_changes())
 		apply(side, site, stage, replied ? &reply : NULL);
 	/* As if nobody had looked. */
-	set_eip(side, side->eip);
-	memcpy((char *)side->cpu + qemu.at.cc_op, &side->cc_op,
-	       sizeof(side->cc_op));
+	put_back(side);
+}
+
+/* ---- in the middle of an instruction ------------------------------------ */
+
+/** Write what was asked for; from translated code, leave it. */
+static void
+apply_within(struct vcpu_side *side, const struct agent_event *event,
+	     const struct agent_reply *reply)
+{
+	uint64_t eip = regs_u64(side, qemu.at.eip);
+	uint32_t flags = hflags(side) | HFLAGS_INHIBIT_IRQ;
+
+	if (reply && is_dirty(&reply->regs))
+		regs_write(side, &reply->regs);
+	/* QEMU's own delivery of an exception can't be left half-way. */
+	if (!side->ra)
+		return;
 	side->exact = false;
+	if (atomic_exchange(&side->injects, false))
+		inject(side, &side->injection);
+	if (reply && reply->action == MVMI_ACTION_INJECT)
+		inject(side, &reply->inject);
+	if (regs_u64(side, qemu.at.eip) == eip) {
+		side->passes_access = true;
+		side->pass_access = event->gva;
+		memcpy((char *)side->cpu + qemu.at.hflags, &flags,
+		       sizeof(flags));
+	}
+	leave(side);
+}
+
+void insn_interrupted(uint32_t vcpu, struct agent_event *event, uintptr_t ra)
+{
+	struct vcpu_side *side = &vcpu_sides[vcpu];
+	struct agent_reply reply;
+	bool replied;
+
+	if (side->passes_access) {
+		side->passes_access = false;
+		if (side->pass_access == event->gva)
+			return;
+	}
+	side->ra = ra;
+	side->in_exec = true;
+	side->code_changes = code_changes();
+	atomic_store(&side->touched, false);
+	insn_make_exact(side);
+	event->rip = regs_u64(side, qemu.at.eip);
+	replied = plugin_raise(vcpu, event, &reply);
+	if (replied && reply.action != MVMI_ACTION_INJECT &&
+	    !is_dirty(&reply.regs))
+		replied = false;
+	if (replied || atomic_load(&side->touched) ||
+	    atomic_load(&side->injects) || side->code_changes != code_changes())
+		apply_within(side, event, replied ? &reply : NULL);
+	put_back(side);
+	side->in_exec = false;
 }
 
 /** Whether an instruction was stepped over right before this one. */
@@ -426,6 +506,10 @@ reached(unsigned vcpu, const struct site *site, uintptr_t ra)
 			wanted = atomic_load_explicit(&site->breakpoint,
 						      memory_order_relaxed);
 			break;
+		case STAGE_EXECUTE:
+			wanted = site->executes &&
+				 agent_listens(agent, MVMI_EVENT_MEMORY);
+			break;
 		case STAGE_DECODED:
 			wanted = site->kind < MVMI_EVENT_KIND_COUNT &&
 				 agent_listens(agent, site->kind);
@@ -444,7 +528,7 @@ void insn_reached(unsigned vcpu, void *site)
 	const struct site *at = site;
 
 	if (!atomic_load_explicit(&at->breakpoint, memory_order_relaxed) &&
-	    code_step_round() % 2 == 0 &&
+	    code_step_round() % 2 == 0 && !at->executes &&
 	    (at->kind >= MVMI_EVENT_KIND_COUNT ||
 	     !agent_listens(agent, at->kind)))
 		return;

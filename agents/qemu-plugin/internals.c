@@ -332,6 +332,7 @@ void internals_probe_class(void *cpu)
 	bool (*is_mttcg)(void) = NULL;
 	const int *icount = address_of("use_icount");
 	uintptr_t class;
+	uintptr_t best = 0;
 
 	set(&is_mttcg, "qemu_tcg_mttcg_enabled");
 	if (mttcg)
@@ -344,16 +345,18 @@ void internals_probe_class(void *cpu)
 	    !qemu.x86_cpu_do_interrupt || !qemu.x86_cpu_exec_interrupt)
 		return;
 	class = (uintptr_t)qemu.object_get_class(cpu);
+	/* Tables lie side by side: the one that begins last is it. */
 	for (size_t i = 0; i < WORDS_MAX; i++) {
 		uintptr_t word;
 
 		if (!internals_peek(class + i * 8, &word, 8))
 			return;
-		if (has_function(word, (uintptr_t)qemu.x86_cpu_do_interrupt) &&
+		if (word > best &&
+		    has_function(word, (uintptr_t)qemu.x86_cpu_do_interrupt) &&
 		    has_function(word,
 				 (uintptr_t)qemu.x86_cpu_exec_interrupt)) {
+			best = word;
 			qemu.at.ops = i * 8;
-			return;
 		}
 	}
 }

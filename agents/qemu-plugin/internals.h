@@ -104,6 +104,11 @@ typedef void (*work_fn)(void *cpu, uint64_t data);
 	X(tlb_flush, void, (void *))                                      \
 	X(tlb_set_page_with_attrs, void,                                  \
 	  (void *, uint64_t, uint64_t, uint64_t, int, int, uint64_t))     \
+	X(tlb_vaddr_to_host, void *, (void *, uint64_t, int, int))        \
+	X(address_space_map, void *,                                      \
+	  (void *, uint64_t, uint64_t *, bool, uint64_t))                 \
+	X(address_space_unmap, void,                                      \
+	  (void *, void *, uint64_t, bool, uint64_t))                     \
 	X(object_get_class, void *, (void *))                             \
 	X(x86_cpu_do_interrupt, void, (void *))                           \
 	X(x86_cpu_exec_interrupt, bool, (void *, int))                    \

@@ -44,13 +44,7 @@ context_regs(void *arg, uint32_t vcpu, uint32_t groups, struct agent_regs *regs)
 	(void)arg;
 	if (!qemu.usable)
 		return;
-	if (side->ra && !side->exact) {
-		side->eip = regs_u64(side, qemu.at.eip);
-		memcpy(&side->cc_op, (char *)side->cpu + qemu.at.cc_op,
-		       sizeof(side->cc_op));
-		(void)qemu.cpu_restore_state(side->cpu, side->ra, false);
-	}
-	side->exact = true;
+	insn_make_exact(side);
 	regs_read(side, groups, regs);
 }
 
@@ -99,7 +93,8 @@ static void on_init(uint32_t vcpu)
 	if (qemu.usable)
 		side->cpu = qemu.qemu_get_cpu((int)vcpu);
 	if (side->cpu)
-		host_vcpu_appeared(vcpu);
+		hooks_install(side->cpu);
+	host_vcpu_appeared(vcpu);
 	/* Nothing may wait here: this can be QEMU's main thread. */
 	if (agent_vcpu_run(agent, vcpu) && host.kick)
 		host.kick(NULL, vcpu);

@@ -52,8 +52,9 @@ struct vcpu_side {
 	bool passes;
 	enum stage pass_stage; /**< the first that wasn't */
 	uint64_t pass_pc;
+	bool passes_access; /**< of the next instruction, to pass_page */
+	uint64_t pass_access;
 	unsigned step_round; /**< that the last instruction was stepped in */
-	uint64_t step_pc;
 };
 
 /** An instruction that calls us. Lives until all code is flushed. */
@@ -64,7 +65,9 @@ struct site {
 	uint8_t kind; /**< enum mvmi_event_kind of the decoded instruction */
 	atomic_bool breakpoint;
 	bool steps;
+	bool executes; /**< it is on a watched frame, at gpa */
 	uint8_t code[15];
+	uint64_t gpa;
 };
 
 extern struct agent *agent;
@@ -90,6 +93,8 @@ void code_step(bool on);
 /** Translate anew what is at these addresses, in all address spaces. */
 void code_invalidate(uint64_t pc, uint64_t span);
 void code_invalidate_all(void);
+/** The same for one page of QEMU's own memory. */
+void code_invalidate_host(uintptr_t page);
 /** Memory or breakpoints changed: translated code in use may be old. */
 void code_changed(void);
 unsigned code_changes(void);
@@ -99,6 +104,13 @@ unsigned code_step_round(void);
 /* ---- insn.c ------------------------------------------------------------- */
 
 void insn_reached(unsigned vcpu, void *site);
+/** Make rip and flags in memory exact; how they were is kept. */
+void insn_make_exact(struct vcpu_side *side);
+/**
+ * Raise in the middle of an instruction, at ra in the translated code, or at 0:
+ * outside of it. Returns if the instruction is to go on.
+ */
+void insn_interrupted(uint32_t vcpu, struct agent_event *event, uintptr_t ra);
 /** The kind of event of an instruction; MVMI_EVENT_KIND_COUNT: none. */
 uint8_t insn_kind(const struct insn *insn);
 
@@ -117,10 +129,20 @@ bool regs_msr(const struct vcpu_side *side, uint32_t index, uint64_t *ret);
 
 /* ---- hooks.c ------------------------------------------------------------ */
 
-/** Whether exceptions, interrupts, memory can be caught at all. */
-bool hooks_possible(void);
+/** Whether exceptions and interrupts, and memory, can be caught at all. */
+bool hooks_exceptions(void);
+bool hooks_memory(void);
 void hooks_install(void *cpu);
-void hooks_set_access(uint64_t gfn, uint32_t access);
+/*
+ * Under a hold, by the agent's thread; false: it isn't RAM. A frame is watched
+ * for what subscriptions want, and for what the view doesn't allow.
+ */
+bool hooks_watch(uint64_t gfn, uint32_t access, bool on);
+bool hooks_set_access(uint64_t gfn, uint32_t access);
+bool hooks_get_access(uint64_t gfn, uint32_t *ret);
+void hooks_reset_access(void);
+/** Whether code at this host address is on a frame watched for execution. */
+bool hooks_watched_for_execution(uintptr_t at, uint64_t *gpa);
 
 /* ---- host.c ------------------------------------------------------------- */
 
