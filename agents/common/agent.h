@@ -125,6 +125,14 @@ void agent_vcpu_idle(struct agent *agent, uint32_t vcpu);
 /** A safe point within guest code. Waits while the VM is held. */
 void agent_vcpu_park(struct agent *agent, uint32_t vcpu);
 
+/**
+ * The same, but for a while only.
+ *
+ * @return Whether it may run. If not, it still counts as parked: it is to be
+ *         called again, or to say that it is idle.
+ */
+bool agent_vcpu_park_for(struct agent *agent, uint32_t vcpu, uint64_t ns);
+
 /* ---- by the agent's thread, in the host's operations --------------------- */
 
 /**

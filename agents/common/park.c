@@ -36,17 +36,28 @@ void agent_vcpu_idle(struct agent *agent, uint32_t vcpu)
 		agent_vcpu_calm(agent, vcpu, VCPU_IDLE);
 }
 
-void agent_vcpu_park(struct agent *agent, uint32_t vcpu)
+bool agent_vcpu_park_for(struct agent *agent, uint32_t vcpu, uint64_t ns)
 {
 	unsigned holds;
 
 	if (vcpu >= AGENT_VCPUS_MAX)
-		return;
-	while ((holds = atomic_load(&agent->holds)) != 0) {
+		return true;
+	holds = atomic_load(&agent->holds);
+	if (holds) {
 		agent_vcpu_calm(agent, vcpu, VCPU_PARKED);
-		futex_wait(&agent->holds, holds, LOOK_NS);
-		atomic_store(&agent->vcpus[vcpu].state, VCPU_RUNS);
+		futex_wait(&agent->holds, holds, ns);
+		if (atomic_load(&agent->holds))
+			return false;
 	}
+	/* As it runs, then looks: a hold that begins now sees one of both. */
+	atomic_store(&agent->vcpus[vcpu].state, VCPU_RUNS);
+	return atomic_load(&agent->holds) == 0;
+}
+
+void agent_vcpu_park(struct agent *agent, uint32_t vcpu)
+{
+	while (!agent_vcpu_park_for(agent, vcpu, LOOK_NS))
+		continue;
 }
 
 /**

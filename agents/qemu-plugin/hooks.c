@@ -448,13 +448,16 @@ static void raise_interrupt(uint32_t vcpu)
 
 static bool hook_exec_interrupt(void *cpu, int request)
 {
+	uint32_t vcpu = vcpu_of(cpu);
+	uint64_t before = vcpu == UINT32_MAX
+				  ? 0
+				  : regs_u64(&vcpu_sides[vcpu], qemu.at.eip);
 	bool taken = qemu.x86_cpu_exec_interrupt(cpu, request);
-	uint32_t vcpu;
 
-	if (!taken || !agent_listens(agent, MVMI_EVENT_INTERRUPT))
-		return taken;
-	vcpu = vcpu_of(cpu);
-	if (vcpu != UINT32_MAX)
+	/* It is "taken", too, if the APIC was only asked to look again. */
+	if (taken && vcpu != UINT32_MAX &&
+	    agent_listens(agent, MVMI_EVENT_INTERRUPT) &&
+	    regs_u64(&vcpu_sides[vcpu], qemu.at.eip) != before)
 		raise_interrupt(vcpu);
 	return taken;
 }

@@ -8,6 +8,8 @@
 
 /* How long the vCPUs may take to leave code that is to be dropped. */
 #define LEAVE_MS 2000
+/* How often one that is parked looks whether the VM is being stopped. */
+#define PARK_NS UINT64_C(50000000)
 /* An interrupt by message: SDM 3A 11.11. */
 #define MSI_ADDRESS UINT64_C(0xfee00000)
 /* QEMU's number of a pending NMI, the same since 2011. */
@@ -55,16 +57,32 @@ void host_end(void)
 
 /* ---- holds -------------------------------------------------------------- */
 
+/** Whether somebody stops the VM, and waits for its vCPUs. */
+static bool is_being_stopped(void)
+{
+	return qemu.runstate_is_running && !qemu.runstate_is_running();
+}
+
+/*
+ * Who is parked must not keep QEMU from answering its monitors, nor from
+ * stopping the VM: then it goes back to QEMU's loop, which won't let it run.
+ * QEMU says that it stops, and asks the vCPUs to, without letting go of the
+ * lock in between: so whoever has the lock again has been asked.
+ */
 void host_park(uint32_t vcpu)
 {
 	bool locked = qemu.bql_locked && qemu.bql_locked();
+	bool runs;
 
-	/* Who is parked must not keep QEMU from answering its monitors. */
 	if (locked)
 		qemu.bql_unlock();
-	agent_vcpu_park(agent, vcpu);
+	do {
+		runs = agent_vcpu_park_for(agent, vcpu, PARK_NS);
+	} while (!runs && !(locked && is_being_stopped()));
 	if (locked)
 		qemu.bql_lock(__FILE__, __LINE__);
+	if (!runs)
+		agent_vcpu_idle(agent, vcpu);
 }
 
 /** An exception for a vCPU outside of QEMU's execution loop. */

@@ -114,6 +114,7 @@ typedef void (*work_fn)(void *cpu, uint64_t data);
 	X(x86_cpu_exec_interrupt, bool, (void *, int))                    \
 	X(x86_cpu_tlb_fill, bool,                                         \
 	  (void *, uint64_t, int, int, int, bool, uintptr_t))             \
+	X(runstate_is_running, bool, (void))                              \
 	X(qemu_register_reset, void, (void (*)(void *), void *))          \
 	X(qemu_register_shutdown_notifier, void, (void *))                \
 	X(qemu_add_vm_change_state_handler, void *,                       \
