@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Raising an event, in the vCPU's own thread. */
+#include <sched.h>
 #include <string.h>
 
 #include "state.h"
@@ -104,6 +105,7 @@ static void complete(struct raising *raising, uint32_t groups)
 	event->known |= AGENT_KNOWS_RIP;
 }
 
+/** Put it there, if there is room: else it is lost. */
 static void ring_put(struct raising *raising)
 {
 	struct channel *channel = raising->channel;
@@ -111,10 +113,19 @@ static void ring_put(struct raising *raising)
 	struct agent_ring *ring = channel_ring(channel, event->vcpu);
 	struct vcpu *vcpu = raising->vcpu;
 
-	memcpy(&ring->entries[vcpu->tail % AGENT_RING_LEN], event,
-	       sizeof(*event));
-	vcpu->tail++;
-	__atomic_store_n(&ring->tail, vcpu->tail, __ATOMIC_RELEASE);
+	/* A reset is told on vCPU 0's ring by another thread. */
+	while (atomic_flag_test_and_set_explicit(&vcpu->posts,
+						 memory_order_acquire))
+		(void)sched_yield();
+	if (ring_has_room(raising)) {
+		memcpy(&ring->entries[vcpu->tail % AGENT_RING_LEN], event,
+		       sizeof(*event));
+		vcpu->tail++;
+		__atomic_store_n(&ring->tail, vcpu->tail, __ATOMIC_RELEASE);
+	} else {
+		(void)SHARED_ADD(&ring->lost, 1);
+	}
+	atomic_flag_clear_explicit(&vcpu->posts, memory_order_release);
 	channel_tell_ring(channel, event->vcpu);
 }
 

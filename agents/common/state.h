@@ -44,6 +44,8 @@ struct vcpu {
 	atomic_uint state;   /**< enum vcpu_state */
 	uint64_t generation; /**< of its last synchronous event */
 	uint32_t tail;	     /**< of its ring: entries written */
+	/** Held to post: a reset is told on its ring by another thread. */
+	atomic_flag posts;
 };
 
 struct subscription {

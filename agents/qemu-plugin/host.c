@@ -14,7 +14,9 @@
 #define MSI_ADDRESS UINT64_C(0xfee00000)
 /* QEMU's number of a pending NMI, the same since 2011. */
 #define INTERRUPT_NMI 0x200
-#define PAGE	      UINT64_C(4096)
+/* RUN_STATE_RESTORE_VM: a snapshot is being loaded. */
+#define RUN_STATE_RESTORE 8
+#define PAGE		  UINT64_C(4096)
 /* Frames of one subscription: each has an entry of its own. */
 #define FRAMES_MAX UINT64_C(65536)
 #define ACCESS_ALL (MVMI_ACCESS_R | MVMI_ACCESS_W | MVMI_ACCESS_X)
@@ -38,15 +40,6 @@ static uint32_t host_vcpu_count(void *arg)
 {
 	(void)arg;
 	return atomic_load(&vcpu_total);
-}
-
-void host_vcpu_appeared(uint32_t vcpu)
-{
-	unsigned total = atomic_load(&vcpu_total);
-
-	while (total < vcpu + 1 &&
-	       !atomic_compare_exchange_weak(&vcpu_total, &total, vcpu + 1))
-		continue;
 }
 
 void host_end(void)
@@ -179,6 +172,12 @@ refuse(struct agent_result *result, enum mvmi_status status, const char *text)
 	(void)snprintf(result->text, sizeof(result->text), "%s", text);
 }
 
+/** Reset and shutdown: no vCPU is there to wait. */
+static bool is_of_machine(uint32_t kind)
+{
+	return kind == MVMI_EVENT_RESET || kind == MVMI_EVENT_SHUTDOWN;
+}
+
 static bool is_published(uint32_t kind)
 {
 	for (uint32_t i = 0; i < host.desc_count; i++) {
@@ -222,6 +221,11 @@ static void host_enable(void *arg, const struct agent_subscription *what,
 		       "this QEMU doesn't tell of such events");
 		return;
 	}
+	if (is_of_machine(what->kind) && !what->async) {
+		refuse(result, MVMI_ERR_UNSUPPORTED,
+		       "this is told without holding anything");
+		return;
+	}
 	if (!changes_code(what))
 		return;
 	if (what->kind == MVMI_EVENT_MEMORY && what->span / PAGE > FRAMES_MAX) {
@@ -261,6 +265,76 @@ static void host_disable(void *arg, uint64_t id)
 	if (counts(entry, false))
 		change_code(entry, false);
 	free(entry);
+}
+
+/* ---- the machine -------------------------------------------------------- */
+
+/** QEMU's Notifier. */
+struct notifier {
+	void (*notify)(struct notifier *notifier, void *data);
+	void *links[2];
+};
+
+static void tell_machine(enum mvmi_event_kind kind)
+{
+	struct agent_event event = { .kind = kind, .phase = MVMI_PHASE_AFTER };
+	struct agent_reply reply;
+
+	(void)plugin_raise(0, &event, &reply);
+}
+
+/** Also before a snapshot is loaded. */
+static void on_reset(void *arg)
+{
+	(void)arg;
+	agent_new_incarnation(agent);
+	tell_machine(MVMI_EVENT_RESET);
+}
+
+static void on_shutdown(struct notifier *notifier, void *cause)
+{
+	(void)notifier;
+	(void)cause;
+	tell_machine(MVMI_EVENT_SHUTDOWN);
+}
+
+/* A snapshot's state is there when the VM runs again, at the latest. */
+static void on_run_state(void *arg, bool running, int state)
+{
+	static bool restores;
+
+	(void)arg;
+	if (!running && state == RUN_STATE_RESTORE)
+		restores = true;
+	else if (running && restores) {
+		restores = false;
+		agent_new_incarnation(agent);
+	}
+}
+
+static void listen_to_machine(void)
+{
+	static struct notifier shutdown = { .notify = on_shutdown };
+	static atomic_bool done;
+
+	if (!qemu.usable || atomic_exchange(&done, true))
+		return;
+	if (qemu.qemu_register_reset)
+		qemu.qemu_register_reset(on_reset, NULL);
+	if (qemu.qemu_register_shutdown_notifier)
+		qemu.qemu_register_shutdown_notifier(&shutdown);
+	if (qemu.qemu_add_vm_change_state_handler)
+		(void)qemu.qemu_add_vm_change_state_handler(on_run_state, NULL);
+}
+
+void host_vcpu_appeared(uint32_t vcpu)
+{
+	unsigned total = atomic_load(&vcpu_total);
+
+	while (total < vcpu + 1 &&
+	       !atomic_compare_exchange_weak(&vcpu_total, &total, vcpu + 1))
+		continue;
+	listen_to_machine();
 }
 
 /* ---- registers, memory, injection --------------------------------------- */
@@ -384,6 +458,11 @@ static void host_access_reset(void *arg)
 #define BEFORE_REPLIES \
 	(DO(CONTINUE) | DO(SKIP) | DO(REINJECT) | DO(INJECT) | DO(STEP))
 
+#define MACHINE_OFFER(kind)                                                   \
+	{                                                                     \
+		MVMI_EVENT_##kind, MVMI_PHASE_AFTER, true, DO(CONTINUE), 0, 0 \
+	}
+
 /** One row; what only internals make possible is left out without them. */
 struct offer {
 	uint8_t kind;
@@ -449,6 +528,8 @@ static const struct offer offers[] = {
 		  FIELD(LEN) | FIELD(VALUE) },
 	{ MVMI_EVENT_RDTSC, MVMI_PHASE_BEFORE, false,
 	  BEFORE_REPLIES | DO(EMULATE), COMMON, FIELD(GVA) | FIELD(INSN_LEN) },
+	MACHINE_OFFER(RESET),
+	MACHINE_OFFER(SHUTDOWN),
 };
 
 #define OFFERS (sizeof(offers) / sizeof(offers[0]))
@@ -465,6 +546,10 @@ static bool is_possible(uint8_t kind)
 	case MVMI_EVENT_EXCEPTION:
 	case MVMI_EVENT_INTERRUPT:
 		return hooks_exceptions();
+	case MVMI_EVENT_RESET:
+		return qemu.qemu_register_reset != NULL;
+	case MVMI_EVENT_SHUTDOWN:
+		return qemu.qemu_register_shutdown_notifier != NULL;
 	default:
 		return qemu.usable && qemu.tb_invalidate_phys_range &&
 		       qemu.qemu_ram_addr_from_host;
@@ -484,6 +569,16 @@ static void publish(void)
 	for (size_t i = 0; i < OFFERS; i++) {
 		if (offers[i].internal && !is_possible(offers[i].kind))
 			continue;
+		if (is_of_machine(offers[i].kind)) {
+			descs[host.desc_count++] = (struct agent_desc){
+				.kind = offers[i].kind,
+				.phase = offers[i].phase,
+				.holds = MVMI_HOLDS_NONE,
+				.async = 1,
+				.replies = DO(CONTINUE),
+			};
+			continue;
+		}
 		descs[host.desc_count++] = (struct agent_desc){
 			.kind = offers[i].kind,
 			.phase = offers[i].phase,
