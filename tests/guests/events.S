@@ -14,6 +14,8 @@
  *   0x112000  the watched page
  *   0x120000  the breakpoint target: inc %rbx; ret
  *   0x140000  top of the stack
+ *
+ * Labels at_* are the instructions.
  */
 	.set	STATE, 0x110000
 	.set	EXCEPTIONS, STATE + 8
@@ -86,6 +88,13 @@ long_mode:
 	add	$16, %ebx
 	loop	1b
 	lidt	idt_pointer
+	mov	$ready, %esi		/* say so on the serial port */
+	mov	$0x3f8, %edx
+1:	lodsb
+	test	%al, %al
+	jz	round
+	out	%al, %dx
+	jmp	1b
 
 round:
 	incq	STATE
@@ -199,6 +208,7 @@ target:	inc	%rbx
 	ret
 
 	.section .text
+ready:	.asciz	"MICROVMI-READY events\n"
 	.balign	8
 gdt:	.quad	0
 	.quad	0x00af9b000000ffff

@@ -252,7 +252,8 @@ def kvm_reason(version):
 class QemuGuest:
     """A guest under QEMU; use it in a `with`.
 
-    kind     'linux' or 'tiny'
+    kind     'linux', 'tiny' or 'events' (tests/guests/)
+    plugin   options of our QEMU plugin, '' for none; None: not loaded
     mode     what a Linux guest does: idle, spin, touch, selftest, truth
     kernel   set of scripts/guests/fetch, for Linux
     tries    how often to boot it, should its kernel panic
@@ -264,14 +265,15 @@ class QemuGuest:
     def __init__(self, version='7.2', kind='tiny', kernel='kernel-6.1',
                  mode='idle', memory='256M', ram='anon', smp=1, machine='pc',
                  cpu='max', accel='tcg', append='', extra=(), qmp=True,
-                 truth=True, timeout=120, tries=1):
+                 truth=True, timeout=120, tries=1,
+                 plugin=None):
         self.version, self.kind, self.kernel = version, kind, kernel
         self.mode, self.memory, self.ram, self.smp = mode, memory, ram, smp
         self.machine, self.cpu, self.accel = machine, cpu, accel
         self.append, self.extra, self.timeout = append, extra, timeout
         self.qmp_wanted, self.truth_wanted = qmp, truth
         self.folder = self.process = self.truth = None
-        self.tries = tries
+        self.tries, self.plugin = tries, plugin
         self.marker = ''
         self.boot_seconds = 0
         # What the cases that share this guest keep for each other.
@@ -321,8 +323,12 @@ class QemuGuest:
             args += ['-qmp', 'unix:%s,server=on,wait=off' % self.path('qmp')]
         if self.truth_wanted:
             args += ['-qmp', 'unix:%s,server=on,wait=off' % self.path('truth')]
-        if self.kind == 'tiny':
-            args += ['-kernel', guests_tool('tiny')]
+        if self.plugin is not None:
+            args += ['-plugin', os.path.join(
+                BUILD, 'agents', 'microvmi-qemu.so') +
+                     (',' + self.plugin if self.plugin else '')]
+        if self.kind in ('tiny', 'events'):
+            args += ['-kernel', guests_tool('tiny', self.kind)]
         else:
             # The population's initramfs has modules of that kernel.
             which = (self.kernel,) if self.mode == 'truth' else ()
