@@ -265,32 +265,47 @@ static void raise_access(uint32_t vcpu, const struct frame *frame,
 	insn_interrupted(vcpu, &event, ra);
 }
 
+/** The watched frame that an access which was just looked up leads to. */
+static const struct frame *frame_reached(uint32_t vcpu, uint64_t addr, int mode)
+{
+	const struct frame *frame;
+	uintptr_t at;
+
+	within = true;
+	at = (uintptr_t)qemu.tlb_vaddr_to_host(regs_env(&vcpu_sides[vcpu]),
+					       addr, FILL_LOAD, mode);
+	within = false;
+	frame = at ? frame_of(at & ~(uintptr_t)(PAGE - 1)) : NULL;
+	return frame && atomic_load(&frame->access) ? frame : NULL;
+}
+
+/** Whether an access is an event, for it is made by the guest, now. */
+static bool is_watched(const struct frame *frame, int type, bool probe)
+{
+	uint32_t access = atomic_load(&frame->access);
+
+	if (probe || type == FILL_FETCH)
+		return false;
+	return (access & (type == FILL_LOAD ? MVMI_ACCESS_R : MVMI_ACCESS_W)) !=
+	       0;
+}
+
 static bool hook_tlb_fill(void *cpu, uint64_t addr, int size, int type,
 			  int mode, bool probe, uintptr_t ra)
 {
 	bool filled =
 		qemu.x86_cpu_tlb_fill(cpu, addr, size, type, mode, probe, ra);
 	const struct frame *frame;
-	uint32_t wanted;
 	uint32_t vcpu;
-	void *at;
 
 	if (!filled || within || mode >= MODE_PHYSICAL ||
 	    !atomic_load_explicit(&watched, memory_order_relaxed))
 		return filled;
 	vcpu = vcpu_of(cpu);
-	if (vcpu == UINT32_MAX)
+	frame = vcpu == UINT32_MAX ? NULL : frame_reached(vcpu, addr, mode);
+	if (!frame)
 		return filled;
-	within = true;
-	at = qemu.tlb_vaddr_to_host(regs_env(&vcpu_sides[vcpu]), addr,
-				    FILL_LOAD, mode);
-	within = false;
-	frame = at ? frame_of((uintptr_t)at & ~(uintptr_t)(PAGE - 1)) : NULL;
-	if (!frame || !atomic_load(&frame->access))
-		return filled;
-	wanted = type == FILL_LOAD ? MVMI_ACCESS_R : MVMI_ACCESS_W;
-	if (!probe && type != FILL_FETCH &&
-	    (atomic_load(&frame->access) & wanted)) {
+	if (is_watched(frame, type, probe)) {
 		/* If the event ends the access, nothing may be left. */
 		restrict_entry(cpu, addr, type, mode, frame);
 		raise_access(vcpu, frame, addr, size, type, ra);

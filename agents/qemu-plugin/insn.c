@@ -318,6 +318,15 @@ static void set_eip(struct vcpu_side *side, uint64_t eip)
 	memcpy((char *)side->cpu + qemu.at.eip, &eip, sizeof(eip));
 }
 
+/**
+ * Whether this is the instruction that we left the code for: a pass that was
+ * not used, for the instruction wasn't looked at again, is void.
+ */
+static bool is_next(const struct vcpu_side *side)
+{
+	return (hflags(side) & HFLAGS_INHIBIT_IRQ) != 0;
+}
+
 /** Go on at this instruction, without raising again what was raised. */
 static void
 pass(struct vcpu_side *side, const struct site *site, enum stage stage)
@@ -451,7 +460,7 @@ void insn_interrupted(uint32_t vcpu, struct agent_event *event, uintptr_t ra)
 
 	if (side->passes_access) {
 		side->passes_access = false;
-		if (side->pass_access == event->gva)
+		if (side->pass_access == event->gva && is_next(side))
 			return;
 	}
 	side->ra = ra;
@@ -471,15 +480,12 @@ void insn_interrupted(uint32_t vcpu, struct agent_event *event, uintptr_t ra)
 	side->in_exec = false;
 }
 
-/** Whether an instruction was stepped over right before this one. */
-static bool was_step(struct vcpu_side *side, const struct site *site)
+/** Whether the instruction before this one was executed under stepping. */
+static bool was_step(const struct vcpu_side *side)
 {
 	unsigned round = code_step_round();
-	bool before = side->step_round == round;
 
-	(void)site;
-	side->step_round = round;
-	return before && round % 2 != 0;
+	return round % 2 != 0 && side->step_round == round;
 }
 
 static void __attribute__((noinline))
@@ -490,7 +496,7 @@ reached(unsigned vcpu, const struct site *site, uintptr_t ra)
 
 	if (side->passes) {
 		side->passes = false;
-		if (side->pass_pc == site->pc)
+		if (side->pass_pc == site->pc && is_next(side))
 			stage = side->pass_stage;
 	}
 	side->ra = ra;
@@ -500,7 +506,7 @@ reached(unsigned vcpu, const struct site *site, uintptr_t ra)
 
 		switch (stage) {
 		case STAGE_STEP:
-			wanted = was_step(side, site);
+			wanted = was_step(side);
 			break;
 		case STAGE_BREAKPOINT:
 			wanted = atomic_load_explicit(&site->breakpoint,
@@ -521,6 +527,7 @@ reached(unsigned vcpu, const struct site *site, uintptr_t ra)
 			raise_stage(vcpu, site, stage);
 	}
 	side->in_exec = false;
+	side->step_round = code_step_round();
 }
 
 void insn_reached(unsigned vcpu, void *site)

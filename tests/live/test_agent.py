@@ -385,7 +385,7 @@ def a_second_controller_is_told_of_the_first(guest):
         Agent(guest.pid, controller=False).close()
 
 
-@case(**GUEST)
+@case(**dict(GUEST, extra=('-action', 'reboot=reset')))
 def reset_is_an_event_and_a_new_incarnation(guest):
     with control(guest) as session:
         before = session.agent.state()['incarnation']

@@ -105,21 +105,24 @@ static void other_instructions_are_none(void)
 	CHECK(DECODE(0xc5, 0xf8, 0x77).op == INSN_OTHER); /* vzeroupper */
 }
 
+static void survive(const uint8_t code[3], size_t len)
+{
+	uint8_t copy[3];
+
+	/* At the end of the array, so that a byte too far is seen. */
+	memcpy(copy + sizeof(copy) - len, code, len);
+	CHECK(insn_decode(copy + sizeof(copy) - len, len).len == len);
+}
+
 /* Whatever QEMU hands over: no byte beyond it is looked at. */
 static void every_short_string_of_bytes_is_survived(void)
 {
-	uint8_t code[3];
-
 	for (unsigned i = 0; i < 1U << 16; i++) {
-		code[0] = (uint8_t)i;
-		code[1] = (uint8_t)(i >> 8);
-		code[2] = (uint8_t)(i * 7);
-		for (size_t len = 0; len <= sizeof(code); len++) {
-			uint8_t copy[3];
+		const uint8_t code[3] = { (uint8_t)i, (uint8_t)(i >> 8),
+					  (uint8_t)(i * 7) };
 
-			memcpy(copy + 3 - len, code, len);
-			CHECK(insn_decode(copy + 3 - len, len).len == len);
-		}
+		for (size_t len = 0; len <= sizeof(code); len++)
+			survive(code, len);
 	}
 }
 
