@@ -256,6 +256,7 @@ static void raise_access(uint32_t vcpu, const struct frame *frame,
 		.gva = addr,
 		.gpa = frame->gfn * PAGE + addr % PAGE,
 		.cr3 = regs_u64(side, qemu.at.cr3),
+		.known = AGENT_KNOWS_RIP | AGENT_KNOWS_CR3,
 	};
 
 	if (size > 0) {
@@ -363,6 +364,7 @@ static void raise_exception(uint32_t vcpu)
 		.vector = (uint32_t)i32(cpu, qemu.at.exception_index),
 		.rip = regs_u64(side, qemu.at.eip),
 		.cr3 = regs_u64(side, qemu.at.cr3),
+		.known = AGENT_KNOWS_RIP | AGENT_KNOWS_CR3,
 	};
 	struct agent_reply reply;
 
@@ -381,11 +383,9 @@ static void raise_exception(uint32_t vcpu)
 	}
 	side->ra = 0;
 	side->in_exec = true;
-	if (plugin_raise(vcpu, &event, &reply)) {
-		regs_write(side, &reply.regs);
-		if (reply.action == MVMI_ACTION_INJECT)
-			replace_exception(side, &reply.inject);
-	}
+	if (plugin_raise(vcpu, &event, &reply) &&
+	    reply.action == MVMI_ACTION_INJECT)
+		replace_exception(side, &reply.inject);
 	if (atomic_exchange(&side->injects, false))
 		replace_exception(side, &side->injection);
 	side->exact = false;
@@ -445,6 +445,7 @@ static void raise_interrupt(uint32_t vcpu)
 		.fields = MVMI_FIELD_VECTOR | MVMI_FIELD_GVA,
 		.rip = regs_u64(side, qemu.at.eip),
 		.cr3 = regs_u64(side, qemu.at.cr3),
+		.known = AGENT_KNOWS_RIP | AGENT_KNOWS_CR3,
 	};
 	struct agent_reply reply;
 
@@ -455,8 +456,7 @@ static void raise_interrupt(uint32_t vcpu)
 		return;
 	side->ra = 0;
 	side->in_exec = true;
-	if (plugin_raise(vcpu, &event, &reply))
-		regs_write(side, &reply.regs);
+	(void)plugin_raise(vcpu, &event, &reply);
 	side->exact = false;
 	side->in_exec = false;
 }

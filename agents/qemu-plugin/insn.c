@@ -221,6 +221,7 @@ static void tell(const struct vcpu_side *side, const struct site *site,
 	event->fields = MVMI_FIELD_GVA;
 	event->rip = eip_of(side, site->pc);
 	event->known = AGENT_KNOWS_RIP;
+	event->known = AGENT_KNOWS_RIP;
 	if (stage != STAGE_STEP) {
 		event->insn_len = site->insn.len;
 		event->fields |= MVMI_FIELD_INSN_LEN;
@@ -233,6 +234,7 @@ static void tell(const struct vcpu_side *side, const struct site *site,
 	if (!qemu.usable)
 		return;
 	event->cr3 = regs_u64(side, qemu.at.cr3);
+	event->known |= AGENT_KNOWS_CR3;
 	event->known |= AGENT_KNOWS_CR3;
 	if (stage == STAGE_DECODED)
 		tell_insn(side, &site->insn, event);
@@ -345,7 +347,10 @@ static bool is_dirty(const struct agent_regs *regs)
 	return (regs->dirty[0] | regs->dirty[1]) != 0;
 }
 
-/** Apply a reply, or what was written during the wait. Doesn't return. */
+/**
+ * Do what a reply asks for. Its registers, and what others wrote during the
+ * wait, are written already. Doesn't return.
+ */
 static _Noreturn void apply(struct vcpu_side *side, const struct site *site,
 			    enum stage stage, const struct agent_reply *reply)
 {
@@ -353,8 +358,6 @@ static _Noreturn void apply(struct vcpu_side *side, const struct site *site,
 	uint64_t next = eip + site->insn.len;
 
 	side->exact = false;
-	if (reply && is_dirty(&reply->regs))
-		regs_write(side, &reply->regs);
 	if (atomic_exchange(&side->injects, false))
 		inject(side, &side->injection);
 	switch (reply ? reply->action : MVMI_ACTION_CONTINUE) {
@@ -425,7 +428,7 @@ raise_stage(uint32_t vcpu, const struct site *site, enum stage stage)
 
 /* ---- in the middle of an instruction ------------------------------------ */
 
-/** Write what was asked for; from translated code, leave it. */
+/** Do what a reply asks for: leave the code, if that can be. */
 static void
 apply_within(struct vcpu_side *side, const struct agent_event *event,
 	     const struct agent_reply *reply)
@@ -433,8 +436,6 @@ apply_within(struct vcpu_side *side, const struct agent_event *event,
 	uint64_t eip = regs_u64(side, qemu.at.eip);
 	uint32_t flags = hflags(side) | HFLAGS_INHIBIT_IRQ;
 
-	if (reply && is_dirty(&reply->regs))
-		regs_write(side, &reply->regs);
 	/* QEMU's own delivery of an exception can't be left half-way. */
 	if (!side->ra)
 		return;

@@ -48,8 +48,21 @@ context_regs(void *arg, uint32_t vcpu, uint32_t groups, struct agent_regs *regs)
 	regs_read(side, groups, regs);
 }
 
-static const struct agent_context context = { .cr3 = context_cr3,
-					      .regs = context_regs };
+/** At once, so that whoever holds the vCPU from now on sees them. */
+static void
+context_reply(void *arg, uint32_t vcpu, const struct agent_reply *reply)
+{
+	struct vcpu_side *side = &vcpu_sides[vcpu];
+
+	(void)arg;
+	if (!(reply->regs.dirty[0] | reply->regs.dirty[1]))
+		return;
+	regs_write(side, &reply->regs);
+	atomic_store(&side->touched, true);
+}
+
+static const struct agent_context context = { context_cr3, context_regs,
+					      context_reply, NULL };
 
 /** With one thread for all vCPUs, the others rest while one of them waits. */
 static void rest_others(uint32_t vcpu, bool rest)

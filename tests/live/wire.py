@@ -223,6 +223,7 @@ class Agent:
     def next(self, timeout=5.0):
         """Return a synchronous event, or None."""
         end = time.monotonic() + timeout
+        struct.pack_into('<I', self.map, 404, 0)  # no longer stalled
         while True:
             for vcpu in range(self.slots):
                 at = self._slot(vcpu)
