@@ -148,7 +148,11 @@ void agent_release(struct agent *agent, uint32_t count);
 /** Whether anybody listens to this kind: the cheapest of all filters. */
 bool agent_listens(const struct agent *agent, enum mvmi_event_kind kind);
 
-/** What else a host brings to an event, only as far as it is wanted. */
+/**
+ * What else a host brings to an event, only as far as it is wanted. cr3 and regs
+ * are called under the agent's lock: they wait for nothing and call nothing of
+ * the agent.
+ */
 struct agent_context {
 	/** CR3 for filters; called only where a filter asks for it. */
 	uint64_t (*cr3)(void *arg, uint32_t vcpu);

@@ -367,11 +367,25 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+/** Whether the vCPU's event lies in its slot, for the client to answer. */
+static bool is_raised(const struct far *far, uint32_t vcpu)
+{
+	struct agent *agent = far->agent;
+	bool raised = false;
+
+	(void)pthread_rwlock_rdlock(&agent->lock);
+	if (agent->channel)
+		raised = (SHARED_LOAD(
+				  &channel_slot(agent->channel, vcpu)->state) &
+			  3) == AGENT_SLOT_RAISED;
+	(void)pthread_rwlock_unlock(&agent->lock);
+	return raised;
+}
+
 /** Whether an event has gone as far as it goes without the client. */
 static bool is_settled(const struct far *far, uint32_t vcpu)
 {
 	const struct agent *agent = far->agent;
-	const struct channel *channel = agent->channel;
 
 	if (!atomic_load(&far->vcpus[vcpu].busy))
 		return true;
@@ -379,9 +393,7 @@ static bool is_settled(const struct far *far, uint32_t vcpu)
 	case VCPU_PARKED:
 		return atomic_load(&agent->holds) != 0;
 	case VCPU_WAITS:
-		return channel &&
-		       (SHARED_LOAD(&channel_slot(channel, vcpu)->state) & 3) ==
-			       AGENT_SLOT_RAISED;
+		return is_raised(far, vcpu);
 	default:
 		return false;
 	}
@@ -856,8 +868,13 @@ static void wait(struct subject *s, uint32_t ms)
 
 static bool is_free(const struct far *far)
 {
-	return !__atomic_load_n(&far->agent->channel, __ATOMIC_SEQ_CST) &&
-	       atomic_load(&far->agent->holds) == 0;
+	struct agent *agent = far->agent;
+	bool none;
+
+	(void)pthread_rwlock_rdlock(&agent->lock);
+	none = !agent->channel;
+	(void)pthread_rwlock_unlock(&agent->lock);
+	return none && atomic_load(&agent->holds) == 0;
 }
 
 static bool is_untouched(struct subject *s)
@@ -867,8 +884,9 @@ static bool is_untouched(struct subject *s)
 
 	for (unsigned n = 0; n < 500 && !untouched; n++) {
 		lock(far);
-		untouched = mock_is_untouched(far->vm) && is_free(far);
+		untouched = mock_is_untouched(far->vm);
 		unlock(far);
+		untouched = untouched && is_free(far);
 		if (!untouched)
 			pause_us(1000);
 	}

@@ -663,6 +663,8 @@ static void a_client_that_sleeps_is_woken(void)
 	setup(1);
 	(void)enable_cr3();
 	/* Without spinning, every event takes both futexes. */
+	client->channel.spin_max_ns = 0;
+	client->channel.spin_ns = 0;
 	client->channel.shared->spin_ns = 0;
 	fake_raise(fake, 0, cr3_write, 500);
 	for (unsigned i = 0; i < 500; i++) {

@@ -37,6 +37,7 @@
  * The client is the one consumer and owns head. A full ring loses the event
  * and counts it in `lost`, unless the subscription said to hold: then the vCPU
  * waits on the futex of head until there is room, the deadline, or the end.
+ * The client wakes it when it takes the entry that half of the ring is left by.
  *
  * ## Versions
  *

@@ -37,7 +37,7 @@
 #define agent_client_unmap	  mvmi__agent_client_unmap
 #define agent_client_lives	  mvmi__agent_client_lives
 
-/** How long both sides look again before they sleep, where that helps. */
+/** How long both sides look again at most before they sleep. */
 #define AGENT_SPIN_NS 20000
 
 /** The memory that a controller shares; offsets are ours, and checked. */
@@ -56,6 +56,9 @@ struct agent_channel {
 	uint32_t *heads;   /**< owned; of rings */
 	uint64_t *fetched; /**< owned; generations that may be answered */
 	uint64_t last_async;
+	uint32_t spin_max_ns; /**< 0: never, with one processor */
+	uint32_t spin_ns;     /**< what was worth it lately; 0: nothing */
+	uint32_t sleeps;
 };
 
 struct agent_client {

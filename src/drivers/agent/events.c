@@ -28,6 +28,10 @@
 /* Whether the far side still lives is asked so often while there are none. */
 #define LOOK_NS (50 * NS_PER_MS)
 
+/* A spin that is shorter is not worth it; so many sleeps until another try. */
+#define SPIN_LEAST_NS 1000
+#define SPIN_AGAIN    64
+
 /* Asynchronous events have ids that no reply fits. */
 #define ASYNC_BIT   (UINT64_C(1) << 63)
 
@@ -127,8 +131,10 @@ agent_client_map(struct agent_client *client, uint32_t len, int memory_fd,
 		return fail(err, good ? MVMI_ERR_NOMEM : MVMI_ERR_CORRUPT,
 			    "the agent's shared memory can't be used");
 	}
-	STORE(&c->shared->spin_ns,
-	      sysconf(_SC_NPROCESSORS_ONLN) > 1 ? AGENT_SPIN_NS : 0);
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		c->spin_max_ns = AGENT_SPIN_NS;
+	c->spin_ns = c->spin_max_ns;
+	STORE(&c->shared->spin_ns, c->spin_ns);
 	/* Who asked for something to wait on as a reader gets more now. */
 	if (client->poll_fd >= 0)
 		(void)agent_client_waitable(client);
@@ -234,7 +240,8 @@ take_async(struct agent_client *client, uint32_t vcpu, struct mvmi_event *ret)
 		memcpy(&wire, &ring->entries[c->heads[vcpu] % AGENT_RING_LEN],
 		       sizeof(wire));
 		STORE(&ring->head, ++c->heads[vcpu]);
-		if (count == AGENT_RING_LEN)
+		/* Who waits for room gets much, and a wake for all of it. */
+		if (count == AGENT_RING_LEN / 2)
 			futex_wake(&ring->head);
 		desc = find_desc(client, wire.kind);
 		if (!desc)
@@ -348,23 +355,44 @@ static bool take(struct agent_client *client, struct mvmi_event *ret)
 
 /* ---- waiting ------------------------------------------------------------ */
 
-/** Look again for a while, where the agent's word costs less than sleep. */
+/**
+ * Learn from a spin whether spins are worth it: on a host that is busy they
+ * keep the other side from running. The vCPUs do as we do.
+ */
+static void learn(struct agent_channel *c, uint32_t ns, bool success)
+{
+	ns = success ? MIN(2 * ns, c->spin_max_ns) : ns / 2;
+	if (ns < SPIN_LEAST_NS)
+		ns = 0;
+	if (ns == c->spin_ns)
+		return;
+	c->spin_ns = ns;
+	STORE(&c->shared->spin_ns, ns);
+}
+
+/** Look again for a while. @return whether the doorbell rang. */
 static bool spin(struct agent_client *client, uint64_t until)
 {
-	const struct agent_channel *c = &client->channel;
-	uint32_t ns = __atomic_load_n(&c->shared->spin_ns, __ATOMIC_RELAXED);
-	uint64_t end = now_ns() + MIN(ns, AGENT_SPIN_NS);
+	struct agent_channel *c = &client->channel;
+	uint32_t ns = c->spin_ns;
 	uint32_t bell = LOAD(&c->shared->doorbell);
+	bool rang = false;
+	uint64_t end;
 
-	end = MIN(end, until);
-	while (ns && now_ns() < end) {
-		for (unsigned i = 0; i < 64; i++) {
-			if (LOAD(&c->shared->doorbell) != bell)
-				return true;
+	/* Times change: try again now and then. */
+	if (ns == 0 && ++c->sleeps % SPIN_AGAIN == 0)
+		ns = c->spin_max_ns / 4;
+	if (ns == 0)
+		return false;
+	end = MIN(now_ns() + ns, until);
+	while (!rang && now_ns() < end) {
+		for (unsigned i = 0; i < 64 && !rang; i++) {
+			rang = LOAD(&c->shared->doorbell) != bell;
 			__builtin_ia32_pause();
 		}
 	}
-	return false;
+	learn(c, ns, rang);
+	return rang;
 }
 
 /** Sleep until the doorbell rings, or a while. */
