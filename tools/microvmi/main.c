@@ -20,13 +20,13 @@ struct poptOption command_common_options[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_list,	 &cmd_info,    &cmd_memory_map, &cmd_regs,
-	&cmd_read,	 &cmd_write,   &cmd_translate,	&cmd_pause,
-	&cmd_resume,	 &cmd_dump,    &cmd_ps,		&cmd_maps,
-	&cmd_images,	 &cmd_files,   &cmd_sockets,	&cmd_mounts,
-	&cmd_cat_exe,	 &cmd_modules, &cmd_symbols,	&cmd_types,
-	&cmd_syscalls,	 &cmd_dmesg,   &cmd_check,	&cmd_top,
-	&cmd_completion, NULL,
+	&cmd_list,    &cmd_info,   &cmd_memory_map, &cmd_regs,
+	&cmd_read,    &cmd_write,  &cmd_translate,  &cmd_pause,
+	&cmd_resume,  &cmd_dump,   &cmd_events,	    &cmd_qemu_args,
+	&cmd_ps,      &cmd_maps,   &cmd_images,	    &cmd_files,
+	&cmd_sockets, &cmd_mounts, &cmd_cat_exe,    &cmd_modules,
+	&cmd_symbols, &cmd_types,  &cmd_syscalls,   &cmd_dmesg,
+	&cmd_check,   &cmd_top,	   &cmd_completion, NULL,
 };
 
 const struct command *command_find(const char *name)

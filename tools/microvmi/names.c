@@ -41,6 +41,51 @@ const struct name names_traits[] = {
 	{ 0, NULL },
 };
 
+const struct name names_event_replies[] = {
+#define REPLY(action, name)                                 \
+	{                                                   \
+		MVMI_ACTION_BIT(MVMI_ACTION_##action), name \
+	}
+	REPLY(CONTINUE, "continue"),
+	REPLY(SKIP, "skip"),
+	REPLY(EMULATE, "emulate"),
+	REPLY(DENY, "deny"),
+	REPLY(REINJECT, "reinject"),
+	REPLY(INJECT, "inject"),
+	REPLY(STEP, "step"),
+	REPLY(SWITCH_VIEW, "switch-view"),
+#undef REPLY
+	{ 0, NULL },
+};
+
+const struct name names_event_filters[] = {
+	{ MVMI_FILTER_INDEX, "index" },
+	{ MVMI_FILTER_VECTOR, "vector" },
+	{ MVMI_FILTER_VALUE, "value" },
+	{ MVMI_FILTER_CR3, "cr3" },
+	{ MVMI_FILTER_RANGE, "range" },
+	{ MVMI_FILTER_VCPU, "vcpu" },
+	{ MVMI_FILTER_PAGE_WALK, "page-walk" },
+	{ 0, NULL },
+};
+
+const struct name names_event_fields[] = {
+	{ MVMI_FIELD_GVA, "gva" },
+	{ MVMI_FIELD_GPA, "gpa" },
+	{ MVMI_FIELD_ACCESS, "access" },
+	{ MVMI_FIELD_VALUE, "value" },
+	{ MVMI_FIELD_OLD_VALUE, "old-value" },
+	{ MVMI_FIELD_INDEX, "index" },
+	{ MVMI_FIELD_VECTOR, "vector" },
+	{ MVMI_FIELD_ERROR_CODE, "error-code" },
+	{ MVMI_FIELD_LEN, "len" },
+	{ MVMI_FIELD_INSN_LEN, "insn-len" },
+	{ MVMI_FIELD_PAGE_WALK, "page-walk" },
+	{ MVMI_FIELD_DEVICE, "device" },
+	{ MVMI_FIELD_VIEW, "view" },
+	{ 0, NULL },
+};
+
 json_t *names_of_bits(uint32_t bits, const struct name *names)
 {
 	json_t *array = json_array();

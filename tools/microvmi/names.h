@@ -4,6 +4,7 @@
 #define MICROVMI_TOOL_NAMES_H
 
 #include <jansson.h>
+#include <microvmi/event.h>
 #include <microvmi/mem.h>
 #include <microvmi/space.h>
 #include <microvmi/vm.h>
@@ -14,6 +15,9 @@ struct name {
 };
 
 extern const struct name names_capabilities[];
+extern const struct name names_event_fields[];
+extern const struct name names_event_filters[];
+extern const struct name names_event_replies[];
 extern const struct name names_page_rights[];
 extern const struct name names_traits[];
 
