@@ -166,6 +166,13 @@ static const char *option_name(const void *arg)
 	return option->longName;
 }
 
+/** Whether what it takes may have a ':' in it. */
+static bool takes_access(enum mvmi_event_kind kind)
+{
+	return kind != MVMI_EVENT_CPUID && kind != MVMI_EVENT_EXCEPTION &&
+	       kind != MVMI_EVENT_INTERRUPT;
+}
+
 static int add_spec(enum mvmi_event_kind kind, const char *text)
 {
 	const char *wrong = eventspecs_add(&specs, kind, text);
@@ -174,8 +181,12 @@ static int add_spec(enum mvmi_event_kind kind, const char *text)
 		return EXIT_OK;
 	if (!text)
 		return diag_usage("%s", wrong);
-	return diag_usage("--%s %s: %s", option_name(&detailed[kind]), text,
-			  wrong);
+	(void)diag_usage("--%s %s: %s", option_name(&detailed[kind]), text,
+			 wrong);
+	if (strchr(text, '/') || (!takes_access(kind) && strchr(text, ':')))
+		diag_hint("TARGET comes first: what follows an option may be "
+			  "its argument");
+	return EXIT_USAGE;
 }
 
 /** Take in what popt has stored since the last time. */
@@ -546,8 +557,7 @@ static int run(const char *const *operands)
 	int code = parse(&watch);
 
 	if (code == EXIT_OK)
-		code = target_open(operands[0], list_only != 0,
-				   &watch.guest.vm);
+		code = target_open(operands[0], false, &watch.guest.vm);
 	if (code != EXIT_OK)
 		return code;
 	code = list_only ? eventlist_print(watch.guest.vm) : run_watch(&watch);

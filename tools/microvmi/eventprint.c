@@ -43,6 +43,16 @@ static bool place_of(const struct mvmi_event *event, uint64_t *ret)
 	return true;
 }
 
+/** What will be read isn't known before. */
+static bool tells_value(const struct mvmi_event *event)
+{
+	bool reads = (event->kind == MVMI_EVENT_PORT_IO ||
+		      event->kind == MVMI_EVENT_DR_ACCESS) &&
+		     !(event->access & MVMI_ACCESS_W);
+
+	return tells(event, MVMI_FIELD_VALUE) && !reads;
+}
+
 static const char *access_name(uint8_t access)
 {
 	static const char *const names[] = { "",  "r",	"w",  "rw",
@@ -180,7 +190,7 @@ static void say_port(struct detail *detail, const struct mvmi_event *event)
 		say(detail, " 0x%" PRIx32, event->index);
 	if (tells(event, MVMI_FIELD_LEN))
 		say(detail, "+%" PRIu32, event->len);
-	if ((event->access & MVMI_ACCESS_W) && tells(event, MVMI_FIELD_VALUE))
+	if (tells_value(event))
 		say(detail, " value 0x%" PRIx64, event->value);
 }
 
@@ -189,7 +199,7 @@ static void say_dr(struct detail *detail, const struct mvmi_event *event)
 	say(detail, "%s", event->access & MVMI_ACCESS_W ? "write" : "read");
 	if (tells(event, MVMI_FIELD_INDEX))
 		say(detail, " dr%" PRIu32, event->index);
-	if ((event->access & MVMI_ACCESS_W) && tells(event, MVMI_FIELD_VALUE))
+	if (tells_value(event))
 		say(detail, " value 0x%" PRIx64, event->value);
 }
 
@@ -396,11 +406,12 @@ static void put_fields(const struct mvmi_event *event)
 		put_text("access", access_name(event->access));
 	if (tells(event, MVMI_FIELD_GPA))
 		put_hex("gpa", event->gpa.val);
-	if (tells(event, MVMI_FIELD_GVA))
+	/* Elsewhere it is where the instruction is: rip tells that. */
+	if (tells(event, MVMI_FIELD_GVA) && event->kind == MVMI_EVENT_MEMORY)
 		put_hex("gva", event->gva.val);
 	if (tells(event, MVMI_FIELD_LEN))
 		put_number("len", event->len);
-	if (tells(event, MVMI_FIELD_VALUE))
+	if (tells_value(event))
 		put_hex(event->kind == MVMI_EVENT_CPUID ? "subleaf"
 			: is_exception			? "cr2"
 							: "value",

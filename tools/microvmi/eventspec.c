@@ -129,6 +129,22 @@ add_indexed(struct eventspecs *specs, enum mvmi_event_kind kind,
 	return NULL;
 }
 
+static const char *add_leaf(struct eventspecs *specs, const char *text)
+{
+	uint32_t leaf = 0;
+	const char *wrong = NULL;
+	struct eventspec *spec;
+
+	if (text)
+		wrong = parse_index(text, UINT32_MAX, &leaf);
+	if (wrong)
+		return wrong;
+	spec = append(specs, MVMI_EVENT_CPUID);
+	if (text)
+		set_index(spec, leaf);
+	return NULL;
+}
+
 static const char *add_vector(struct eventspecs *specs,
 			      enum mvmi_event_kind kind, const char *text)
 {
@@ -220,7 +236,7 @@ const char *eventspecs_add(struct eventspecs *specs, enum mvmi_event_kind kind,
 	case MVMI_EVENT_PORT_IO:
 		return add_indexed(specs, kind, text, UINT16_MAX);
 	case MVMI_EVENT_CPUID:
-		return add_indexed(specs, kind, text, UINT32_MAX);
+		return add_leaf(specs, text);
 	case MVMI_EVENT_EXCEPTION:
 	case MVMI_EVENT_INTERRUPT:
 		return add_vector(specs, kind, text);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <microvmi/event.h>
 #include <microvmi/vm.h>
 #include <poll.h>
@@ -184,8 +183,13 @@ static int ask(struct child *child, const char *qemu, const char *option)
 	int code = start(child, argv);
 	bool open = code == EXIT_OK;
 
-	for (unsigned i = 0; open && i < TRIES; i++)
+	/* It may come in as many pieces as it has lines. */
+	for (unsigned quiet = 0; open && quiet < TRIES;) {
+		size_t len = child->len;
+
 		open = listen_to(child, (int)(TRY_NS / 1000000));
+		quiet = child->len == len ? quiet + 1 : 0;
+	}
 	if (code == EXIT_OK)
 		(void)finish(child);
 	return code;
@@ -229,15 +233,13 @@ static void tell(struct mvmi_vm *vm, const char *qemu)
 }
 
 /** Wait until the plugin in it can be asked. @return An exit code. */
-static int tell_offers(struct child *child, const char *qemu)
+static int
+tell_offers(struct child *child, const char *qemu, const char *target)
 {
 	struct timespec rest = { .tv_nsec = TRY_NS };
 	struct mvmi_error err = { .status = MVMI_OK };
-	char target[64];
 	bool open = true;
 
-	(void)snprintf(target, sizeof(target), "qemu:pid=%" PRIdMAX,
-		       (intmax_t)child->pid);
 	for (unsigned i = 0; open && i < TRIES; i++) {
 		const struct mvmi_event_desc *descs;
 		struct mvmi_vm *vm;
@@ -262,23 +264,42 @@ static int tell_offers(struct child *child, const char *qemu)
 	return EXIT_FAILED;
 }
 
-int plugin_try(const char *qemu, const char *argument)
+/** @param socket  Where its monitor is to be: without one it hardly opens. */
+static int try_with(const char *qemu, const char *argument, const char *socket)
 {
+	static struct child child;
+	char monitor[64];
 	const char *const argv[] = {
 		qemu,	    "-nodefaults", "-no-user-config",
 		"-display", "none",	   "-m",
 		"16M",	    "-S",	   "-accel",
-		"tcg",	    "-plugin",	   argument,
-		NULL
+		"tcg",	    "-qmp",	   monitor,
+		"-plugin",  argument,	   NULL,
 	};
-	static struct child child;
 	int code = check_help(&child, qemu);
 
+	(void)snprintf(monitor, sizeof(monitor), "unix:%s,server=on,wait=off",
+		       socket);
 	if (code == EXIT_OK)
 		code = start(&child, argv);
 	if (code != EXIT_OK)
 		return code;
-	code = tell_offers(&child, qemu);
+	code = tell_offers(&child, qemu, socket);
 	(void)finish(&child);
+	(void)unlink(socket);
+	return code;
+}
+
+int plugin_try(const char *qemu, const char *argument)
+{
+	char folder[] = "/tmp/microvmi-qemu-args.XXXXXX";
+	char socket[sizeof(folder) + 4];
+	int code;
+
+	if (!mkdtemp(folder))
+		return diag_sys("cannot make a folder in /tmp");
+	(void)snprintf(socket, sizeof(socket), "%s/qmp", folder);
+	code = try_with(qemu, argument, socket);
+	(void)rmdir(folder);
 	return code;
 }
