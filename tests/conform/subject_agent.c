@@ -230,6 +230,41 @@ static void host_inject(void *arg, const struct agent_inject *what,
 	unlock(far);
 }
 
+static void host_access_set(void *arg, uint64_t gfn, uint32_t access,
+			    struct agent_result *result)
+{
+	struct far *far = arg;
+	struct mvmi_error err;
+
+	lock(far);
+	take_status(far->inner->access->set(far->inner, 0, mvmi_gfn_at(gfn),
+					    access, &err),
+		    &err, result);
+	unlock(far);
+}
+
+static void host_access_get(void *arg, uint64_t gfn, uint32_t *ret,
+			    struct agent_result *result)
+{
+	struct far *far = arg;
+	struct mvmi_error err;
+
+	lock(far);
+	take_status(far->inner->access->get(far->inner, 0, mvmi_gfn_at(gfn),
+					    ret, &err),
+		    &err, result);
+	unlock(far);
+}
+
+static void host_access_reset(void *arg)
+{
+	struct far *far = arg;
+
+	lock(far);
+	mock_view_drop_all(far->vm);
+	unlock(far);
+}
+
 static void host_init(struct far *far)
 {
 	const struct mvmi_event_desc *descs;
@@ -247,6 +282,9 @@ static void host_init(struct far *far)
 		.regs_get = host_regs_get,
 		.regs_set = host_regs_set,
 		.write = host_write,
+		.access_set = host_access_set,
+		.access_get = host_access_get,
+		.access_reset = host_access_reset,
 		.inject = host_inject,
 	};
 	memcpy(far->host.readable_regs, far->inner->readable_regs.bits,
@@ -550,6 +588,25 @@ conn_inject(struct mvmi_conn *conn, unsigned vcpu,
 static const struct mvmi_inject_ops conn_inject_ops = { conn_inject };
 
 static enum mvmi_status
+conn_set_access(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
+		uint32_t access, struct mvmi_error *err)
+{
+	return agent_client_set_access(conn_of(conn)->client, view, gfn, access,
+				       err);
+}
+
+static enum mvmi_status
+conn_get_access(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
+		uint32_t *ret, struct mvmi_error *err)
+{
+	return agent_client_get_access(conn_of(conn)->client, view, gfn, ret,
+				       err);
+}
+
+static const struct mvmi_access_ops conn_access_ops = { conn_set_access,
+							conn_get_access };
+
+static enum mvmi_status
 conn_hold(struct mvmi_conn *conn, struct mvmi_error *err)
 {
 	settle(conn_of(conn)->far);
@@ -734,6 +791,7 @@ conn_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 		.vcpu_set = &conn_vcpu_set_ops,
 		.run = &conn_run_ops,
 		.event = &conn_event_ops,
+		.access = &conn_access_ops,
 		.inject = &conn_inject_ops,
 		.readable_regs = own->client->readable,
 		.writable_regs = own->client->writable,

@@ -526,6 +526,47 @@ agent_client_inject(struct agent_client *client, unsigned vcpu,
 	return call_plain(client, AGENT_INJECT, &wire, sizeof(wire), err);
 }
 
+/** What only a controller may do begins with this. */
+static enum mvmi_status
+become_controller(struct agent_client *client, struct mvmi_error *err)
+{
+	return client->channel.shared ? MVMI_OK
+				      : hello(client, AGENT_CONTROLLER, err);
+}
+
+enum mvmi_status
+agent_client_set_access(struct agent_client *client, uint32_t view,
+			mvmi_gfn gfn, uint32_t access, struct mvmi_error *err)
+{
+	const struct agent_access what = { gfn.val, view, access };
+	enum mvmi_status status = become_controller(client, err);
+
+	return status == MVMI_OK ? call_plain(client, AGENT_ACCESS_SET, &what,
+					      sizeof(what), err)
+				 : status;
+}
+
+enum mvmi_status
+agent_client_get_access(struct agent_client *client, uint32_t view,
+			mvmi_gfn gfn, uint32_t *ret, struct mvmi_error *err)
+{
+	struct agent_access what = { gfn.val, view, 0 };
+	struct agent_access got;
+	struct agent_call call = { .request = AGENT_ACCESS_GET,
+				   .body = &what,
+				   .body_len = sizeof(what),
+				   .ret = &got,
+				   .ret_len = sizeof(got) };
+	enum mvmi_status status = become_controller(client, err);
+
+	if (status == MVMI_OK)
+		status = agent_client_call(client, &call, err);
+	if (status == MVMI_OK)
+		*ret = got.access &
+		       (MVMI_ACCESS_R | MVMI_ACCESS_W | MVMI_ACCESS_X);
+	return status;
+}
+
 unsigned agent_client_vcpu_count(struct agent_client *client)
 {
 	struct agent_state state;
@@ -549,10 +590,8 @@ enum mvmi_status agent_client_enable(struct agent_client *client,
 				   .body_len = sizeof(wire),
 				   .ret = &id,
 				   .ret_len = sizeof(id) };
-	enum mvmi_status status = MVMI_OK;
+	enum mvmi_status status = become_controller(client, err);
 
-	if (!client->channel.shared)
-		status = hello(client, AGENT_CONTROLLER, err);
 	if (status != MVMI_OK)
 		return status;
 	if (what->kind == MVMI_EVENT_GONE) {

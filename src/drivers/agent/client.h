@@ -4,7 +4,7 @@
  * A client of an agent: what a driver uses to reach one inside a VMM.
  *
  * It begins as a reader and becomes the VM's controller with the first
- * subscription, so that whoever only reads is never in anybody's way. What
+ * subscription or permission, so that whoever only reads is never in anybody's way. What
  * comes from the agent is copied once and then checked, for a VMM may have been
  * taken over by its guest. One thread at a time.
  */
@@ -23,6 +23,8 @@
 #define agent_client_set_regs	  mvmi__agent_client_set_regs
 #define agent_client_write	  mvmi__agent_client_write
 #define agent_client_inject	  mvmi__agent_client_inject
+#define agent_client_set_access	  mvmi__agent_client_set_access
+#define agent_client_get_access	  mvmi__agent_client_get_access
 #define agent_client_vcpu_count	  mvmi__agent_client_vcpu_count
 #define agent_client_incarnation  mvmi__agent_client_incarnation
 #define agent_client_enable	  mvmi__agent_client_enable
@@ -124,6 +126,14 @@ agent_client_write(struct agent_client *client, mvmi_gpa gpa,
 enum mvmi_status
 agent_client_inject(struct agent_client *client, unsigned vcpu,
 		    const struct mvmi_injection *what, struct mvmi_error *err);
+/** As mvmi_access_ops.set; there is no view but 0. */
+enum mvmi_status
+agent_client_set_access(struct agent_client *client, uint32_t view,
+			mvmi_gfn gfn, uint32_t access, struct mvmi_error *err);
+/** As mvmi_access_ops.get. */
+enum mvmi_status
+agent_client_get_access(struct agent_client *client, uint32_t view,
+			mvmi_gfn gfn, uint32_t *ret, struct mvmi_error *err);
 /** Ask how many vCPUs there are now; the last answer if there is none. */
 unsigned agent_client_vcpu_count(struct agent_client *client);
 /** The agent's own count of resets, as far as it is known without asking. */

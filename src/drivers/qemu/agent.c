@@ -4,7 +4,7 @@
  *
  * With an agent a hold is the agent's, not QMP `stop`: that waits in QEMU's
  * main loop for vCPUs that wait for a reply of ours. So it is never said while
- * we have one to give, and not for a hold at all.
+ * we have one to give, and under a hold only to drain devices.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +64,13 @@ static enum mvmi_status far_hold(struct mvmi_conn *conn, struct mvmi_error *err)
 static enum mvmi_status
 far_release(struct mvmi_conn *conn, struct mvmi_error *err)
 {
-	return agent_client_release(qemu_of(conn)->agent, err);
+	struct qemu_conn *q = qemu_of(conn);
+	enum mvmi_status status = MVMI_OK;
+
+	/* To drain its devices it was stopped as well. */
+	if (q->run.held)
+		status = qemu_run_ops.release(conn, err);
+	return status == MVMI_OK ? agent_client_release(q->agent, err) : status;
 }
 
 static enum mvmi_status
@@ -114,6 +120,25 @@ static const struct mvmi_run_ops far_run_ops = {
 	.stop = far_stop,
 	.start = far_start,
 	.state = far_state,
+};
+
+/** What drains devices is a stop by QEMU, under the agent's hold. */
+static enum mvmi_status
+far_quiesce(struct mvmi_conn *conn, struct mvmi_error *err)
+{
+	struct qemu_conn *q = qemu_of(conn);
+	enum mvmi_status status = MVMI_OK;
+
+	if (q->unanswered)
+		return fail(err, MVMI_ERR_BUSY,
+			    "QEMU can't stop while a vCPU waits for a reply");
+	if (!q->run.held)
+		status = qemu_run_ops.hold(conn, err);
+	return status == MVMI_OK ? qemu_quiesce_ops.quiesce(conn, err) : status;
+}
+
+static const struct mvmi_quiesce_ops far_quiesce_ops = {
+	.quiesce = far_quiesce,
 };
 
 /* ---- events ------------------------------------------------------------- */
@@ -193,6 +218,27 @@ static const struct mvmi_event_ops far_event_ops = {
 };
 
 static enum mvmi_status
+far_set_access(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
+	       uint32_t access, struct mvmi_error *err)
+{
+	return agent_client_set_access(qemu_of(conn)->agent, view, gfn, access,
+				       err);
+}
+
+static enum mvmi_status
+far_get_access(struct mvmi_conn *conn, uint32_t view, mvmi_gfn gfn,
+	       uint32_t *ret, struct mvmi_error *err)
+{
+	return agent_client_get_access(qemu_of(conn)->agent, view, gfn, ret,
+				       err);
+}
+
+static const struct mvmi_access_ops far_access_ops = {
+	.set = far_set_access,
+	.get = far_get_access,
+};
+
+static enum mvmi_status
 far_inject(struct mvmi_conn *conn, unsigned vcpu,
 	   const struct mvmi_injection *injection, struct mvmi_error *err)
 {
@@ -212,13 +258,16 @@ static void take_over(struct qemu_conn *q)
 
 	if (caps & MVMI_CAP_EVENT)
 		q->conn.event = &far_event_ops;
+	if (caps & MVMI_CAP_ACCESS)
+		q->conn.access = &far_access_ops;
 	if (caps & MVMI_CAP_WRITE)
 		q->conn.traits &= ~(uint32_t)MVMI_TRAIT_DATA_ONLY_WRITES;
 	if (!(caps & MVMI_CAP_RUN))
 		return;
 	/* The monitor's hold would wait for a vCPU that waits for us. */
 	q->conn.run = &far_run_ops;
-	q->conn.quiesce = NULL;
+	if (q->conn.quiesce)
+		q->conn.quiesce = &far_quiesce_ops;
 	q->conn.vcpu = NULL;
 	q->conn.vcpu_set = NULL;
 	q->conn.readable_regs = (mvmi_regset){ { 0, 0 } };
