@@ -98,6 +98,33 @@ def cpus_of(guest):
             for one in found]
 
 
+def notes_of(path):
+    """Return {name: bytes} of an ELF core's notes, the last of each name."""
+    with open(path, 'rb') as file:
+        header = file.read(64)
+        offset, = struct.unpack_from('<Q', header, 32)
+        file.seek(offset)
+        program = file.read(56)
+        check_equal(program[:4], b'\4\0\0\0', 'first program header')
+        offset, = struct.unpack_from('<Q', program, 8)
+        length, = struct.unpack_from('<Q', program, 32)
+        file.seek(offset)
+        data = file.read(length)
+    return {name.decode(): what for name, _, what in elf_notes(data)}
+
+
+def elf_notes(data):
+    """Yield (name, type, bytes) of each ELF note."""
+    at = 0
+    while at < len(data):
+        name, length, kind = struct.unpack_from('<III', data, at)
+        at += 12
+        what = data[at:at + name].rstrip(b'\0')
+        at += (name + 3) & ~3
+        yield what, kind, data[at:at + length]
+        at += (length + 3) & ~3
+
+
 def make_dumps(guest):
     """Dump a guest in each of the ways."""
     dumps = {name: guest.path('dump.' + name)
@@ -167,15 +194,9 @@ def check_lists(got, wanted, what):
 
 def build_id_of(notes):
     """Find the build id in a kernel's ELF notes."""
-    at = 0
-    while at < len(notes):
-        name, length, kind = struct.unpack_from('<III', notes, at)
-        at += 12
-        what = notes[at:at + name]
-        at += (name + 3) & ~3
-        if what == b'GNU\0' and kind == 3:
-            return notes[at:at + length].hex()
-        at += (length + 3) & ~3
+    for name, kind, what in elf_notes(notes):
+        if name == b'GNU' and kind == 3:
+            return what.hex()
     raise AssertionError('no build id in the notes')
 
 
@@ -592,6 +613,21 @@ def system_calls_lead_to_their_handlers(guest):
                         address['__x64_sys_' + name], view.name)
         check(not any(one['foreign'] for one in got.values()), view.name,
               'foreign handlers')
+
+
+@every_guest
+def elf_dump_has_the_note_that_debuggers_need(guest):
+    for _ in views(guest):
+        pass
+    dumps = guest.kept['dumps']
+    got = notes_of(dumps['elf'])['VMCOREINFO']
+    told = truth.of(guest)
+    check(got.startswith(b'OSRELEASE=' + told.files['sys/kernel/osrelease']),
+          got[:80])
+    # QEMU has it from a driver in the guest, which may not be there.
+    wanted = notes_of(dumps['qemu']).get('VMCOREINFO')
+    if any(one[0] == 'qemu_fw_cfg' for one in told.modules):
+        check_equal(got, wanted, 'VMCOREINFO')
 
 
 @every_guest
