@@ -252,7 +252,7 @@ def kvm_reason(version):
 class QemuGuest:
     """A guest under QEMU; use it in a `with`.
 
-    kind     'linux', 'tiny' or 'events' (tests/guests/)
+    kind     'linux', 'tiny', 'events' or 'counting' (tests/guests/)
     plugin   options of our QEMU plugin, '' for none; None: not loaded
     mode     what a Linux guest does: idle, spin, touch, selftest, truth
     kernel   set of scripts/guests/fetch, for Linux
@@ -327,7 +327,7 @@ class QemuGuest:
             args += ['-plugin', os.path.join(
                 BUILD, 'agents', 'microvmi-qemu.so') +
                      (',' + self.plugin if self.plugin else '')]
-        if self.kind in ('tiny', 'events'):
+        if self.kind in ('tiny', 'events', 'counting'):
             args += ['-kernel', guests_tool('tiny', self.kind)]
         else:
             # The population's initramfs has modules of that kernel.
