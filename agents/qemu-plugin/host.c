@@ -312,12 +312,11 @@ static void on_run_state(void *arg, bool running, int state)
 	}
 }
 
-static void listen_to_machine(void)
+void host_listen_to_machine(void)
 {
 	static struct notifier shutdown = { .notify = on_shutdown };
-	static atomic_bool done;
 
-	if (!qemu.usable || atomic_exchange(&done, true))
+	if (!qemu.usable)
 		return;
 	if (qemu.qemu_register_reset)
 		qemu.qemu_register_reset(on_reset, NULL);
@@ -334,7 +333,6 @@ void host_vcpu_appeared(uint32_t vcpu)
 	while (total < vcpu + 1 &&
 	       !atomic_compare_exchange_weak(&vcpu_total, &total, vcpu + 1))
 		continue;
-	listen_to_machine();
 }
 
 /* ---- registers, memory, injection --------------------------------------- */

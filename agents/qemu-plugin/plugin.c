@@ -32,7 +32,9 @@ __attribute__((constructor)) static void choose_version(void)
 static uint64_t context_cr3(void *arg, uint32_t vcpu)
 {
 	(void)arg;
-	return qemu.usable ? regs_u64(&vcpu_sides[vcpu], qemu.at.cr3) : 0;
+	return qemu.usable && vcpu_sides[vcpu].cpu
+		       ? regs_u64(&vcpu_sides[vcpu], qemu.at.cr3)
+		       : 0;
 }
 
 /** Somebody will wait: make rip and flags exact, and read registers. */
@@ -42,7 +44,7 @@ context_regs(void *arg, uint32_t vcpu, uint32_t groups, struct agent_regs *regs)
 	struct vcpu_side *side = &vcpu_sides[vcpu];
 
 	(void)arg;
-	if (!qemu.usable)
+	if (!qemu.usable || !side->cpu)
 		return;
 	insn_make_exact(side);
 	regs_read(side, groups, regs);
@@ -247,5 +249,6 @@ int qemu_plugin_install(uint64_t id, const struct api_info *info, int argc,
 		return 1;
 	}
 	register_callbacks(id);
+	host_listen_to_machine();
 	return 0;
 }

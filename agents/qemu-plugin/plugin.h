@@ -151,6 +151,8 @@ extern struct agent_host host;
 void host_init(const char *vmm, int max_vcpus);
 void host_vcpu_appeared(uint32_t vcpu);
 void host_end(void);
+/** In QEMU's main thread, before there is a machine: lists aren't locked. */
+void host_listen_to_machine(void);
 /** Wait while the VM is held, with the big lock dropped. */
 void host_park(uint32_t vcpu);
 
