@@ -203,7 +203,7 @@ bool hooks_watched_for_execution(uintptr_t at, uint64_t *gpa)
 
 /* ---- memory ------------------------------------------------------------- */
 
-static uint32_t vcpu_of(const void *cpu)
+uint32_t hooks_vcpu_of(const void *cpu)
 {
 	uint32_t count = host.vcpu_count(NULL);
 	uint32_t i = 0;
@@ -302,7 +302,7 @@ static bool hook_tlb_fill(void *cpu, uint64_t addr, int size, int type,
 	if (!filled || within || mode >= MODE_PHYSICAL ||
 	    !atomic_load_explicit(&watched, memory_order_relaxed))
 		return filled;
-	vcpu = vcpu_of(cpu);
+	vcpu = hooks_vcpu_of(cpu);
 	frame = vcpu == UINT32_MAX ? NULL : frame_reached(vcpu, addr, mode);
 	if (!frame)
 		return filled;
@@ -394,7 +394,7 @@ static void raise_exception(uint32_t vcpu)
 
 static void hook_do_interrupt(void *cpu)
 {
-	uint32_t vcpu = vcpu_of(cpu);
+	uint32_t vcpu = hooks_vcpu_of(cpu);
 	int32_t index = i32(cpu, qemu.at.exception_index);
 
 	if (vcpu != UINT32_MAX && index >= 0 && index < 256 &&
@@ -463,7 +463,7 @@ static void raise_interrupt(uint32_t vcpu)
 
 static bool hook_exec_interrupt(void *cpu, int request)
 {
-	uint32_t vcpu = vcpu_of(cpu);
+	uint32_t vcpu = hooks_vcpu_of(cpu);
 	uint64_t before = vcpu == UINT32_MAX
 				  ? 0
 				  : regs_u64(&vcpu_sides[vcpu], qemu.at.eip);

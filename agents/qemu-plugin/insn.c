@@ -540,6 +540,12 @@ void insn_reached(unsigned vcpu, void *site)
 	    (at->kind >= MVMI_EVENT_KIND_COUNT ||
 	     !agent_listens(agent, at->kind)))
 		return;
+	/*
+	 * With one thread for all vCPUs, QEMU names the one for which the code
+	 * was translated, not the one that runs it.
+	 */
+	if (qemu.round_robin)
+		vcpu = hooks_vcpu_of(internals_current_cpu());
 	if (vcpu < AGENT_VCPUS_MAX)
 		reached(vcpu, at, (uintptr_t)__builtin_return_address(0));
 }

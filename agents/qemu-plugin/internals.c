@@ -360,3 +360,13 @@ void internals_probe_class(void *cpu)
 		}
 	}
 }
+
+void *internals_current_cpu(void)
+{
+	/* QEMU's variable is each thread's own, too. */
+	static __thread void **current;
+
+	if (!current)
+		current = dlsym(RTLD_DEFAULT, "current_cpu");
+	return current ? *current : NULL;
+}

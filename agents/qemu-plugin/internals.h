@@ -149,6 +149,9 @@ void internals_probe(bool synchronous);
 /** As soon as there is a vCPU: what its class tells. */
 void internals_probe_class(void *cpu);
 
+/** The vCPU that the calling thread runs; NULL: it can't be told. */
+void *internals_current_cpu(void);
+
 /** Copy len bytes of this process, if they can be read. */
 bool internals_peek(uintptr_t addr, void *dst, size_t len);
 

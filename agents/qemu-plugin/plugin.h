@@ -133,6 +133,8 @@ bool regs_msr(const struct vcpu_side *side, uint32_t index, uint64_t *ret);
 bool hooks_exceptions(void);
 bool hooks_memory(void);
 void hooks_install(void *cpu);
+/** UINT32_MAX: it is none of ours. */
+uint32_t hooks_vcpu_of(const void *cpu);
 /*
  * Under a hold, by the agent's thread; false: it isn't RAM. A frame is watched
  * for what subscriptions want, and for what the view doesn't allow.
