@@ -792,6 +792,65 @@ static void kill_minus_nine_undoes_everything(void)
 	teardown();
 }
 
+/** A client that does what clients do, as fast as it can, until it is killed. */
+static void be_busy(void)
+{
+	const struct mvmi_subscription sync = { .size = sizeof(sync),
+						.kind = MVMI_EVENT_CR3_WRITE,
+						.groups = MVMI_REGS_ALL };
+	const struct mvmi_subscription async = { .size = sizeof(async),
+						 .kind = MVMI_EVENT_CR3_WRITE,
+						 .async = true,
+						 .hold_when_full = true };
+	const struct mvmi_reply what = { .regs = mvmi_regs_empty() };
+	struct agent_client *own = NULL;
+	struct mvmi_event event;
+	uint64_t id;
+
+	(void)alarm(20);
+	if (agent_client_open(getppid(), TIMEOUT_MS, &own, NULL) != MVMI_OK)
+		_exit(1);
+	/* The one before may not have been missed yet. */
+	while (agent_client_enable(own, &sync, &id, NULL) != MVMI_OK)
+		fake_sleep_ms(1);
+	(void)agent_client_enable(own, &async, &id, NULL);
+	for (unsigned i = 0;; i++) {
+		if (i % 16 == 0)
+			(void)agent_client_hold(own, NULL);
+		if (i % 16 == 3)
+			(void)agent_client_release(own, NULL);
+		if (agent_client_next(own, 1, &event, NULL) == MVMI_OK)
+			(void)agent_client_reply(own, event.id, &what, NULL);
+	}
+}
+
+static void a_client_can_be_killed_at_any_moment(void)
+{
+	unsigned seed = 4711;
+
+	setup(2);
+	for (uint32_t i = 0; i < 2; i++)
+		fake_raise(fake, i, cr3_write, UINT32_MAX);
+	for (unsigned i = 0; i < 30; i++) {
+		unsigned before;
+		pid_t child = fork();
+
+		CHECK(child >= 0);
+		if (child == 0)
+			be_busy();
+		seed = seed * 1103515245 + 12345;
+		fake_sleep_ms((long)(seed >> 16) % 30);
+		CHECK(kill(child, SIGKILL) == 0);
+		CHECK(waitpid(child, NULL, 0) == child);
+		CHECK(FAKE_EVENTUALLY(atomic_load(&fake->subscriptions) == 0));
+		before = done(0) + done(1);
+		CHECK(FAKE_EVENTUALLY(done(0) + done(1) > before + 10));
+		CHECK(agent_client_hold(client, &err) == MVMI_OK);
+		CHECK(agent_client_release(client, &err) == MVMI_OK);
+	}
+	teardown();
+}
+
 /* ---- who may connect ---------------------------------------------------- */
 
 static void a_second_controller_is_busy_and_told_of_the_first(void)
@@ -824,15 +883,15 @@ static void a_second_controller_is_busy_and_told_of_the_first(void)
 
 static void the_clients_there_can_be_are_there_and_no_more(void)
 {
-	struct agent_client *clients[40] = { NULL };
+	struct agent_client *clients[34] = { NULL };
 	unsigned opened = 0;
 
 	setup(1);
-	for (unsigned i = 0; i < 40; i++)
+	for (unsigned i = 0; i < 34; i++)
 		opened += agent_client_open(getpid(), 500, &clients[i], NULL) ==
 			  MVMI_OK;
 	CHECK(opened == 31); /* and the first */
-	for (unsigned i = 0; i < 40; i++)
+	for (unsigned i = 0; i < 34; i++)
 		agent_client_close(clients[i]);
 	CHECK(FAKE_EVENTUALLY(agent_client_open(getpid(), TIMEOUT_MS,
 						&clients[0], NULL) == MVMI_OK));
@@ -1103,6 +1162,7 @@ TESTS(T(it_tells_what_it_is_and_offers), T(without_an_agent_there_is_none),
       T(the_end_of_the_vm_is_an_event_once_and_then_gone),
       T(a_far_side_that_is_gone_is_told_from_the_vms_end),
       T(kill_minus_nine_undoes_everything),
+      T(a_client_can_be_killed_at_any_moment),
       T(a_second_controller_is_busy_and_told_of_the_first),
       T(the_clients_there_can_be_are_there_and_no_more),
       T(what_a_vm_without_vcpus_or_with_too_many_says),
