@@ -222,10 +222,14 @@ class Truth:
 
     @property
     def users(self):
-        """Processes that have memory of their own and stand still."""
-        return [one for one in self.processes.values()
-                if not one.is_kernel and one.state != 'Z' and
-                one.name not in ('truth', 'storm', 'short-lived')]
+        """Processes that have memory of their own and stand still; of those
+        of one name the first."""
+        found = {}
+        for one in self.processes.values():
+            if not one.is_kernel and one.state != 'Z' and \
+                    one.name not in ('truth', 'storm', 'short-lived'):
+                found.setdefault(one.name, one)
+        return list(found.values())
 
     @property
     def spinners(self):
