@@ -238,6 +238,9 @@ void bp_sweep(struct bp_manager *m)
 		free(bp);
 	}
 	site_sweep(m);
+	/* Without pages to hide, vCPUs need no view of their own. */
+	if (m->cloak.view && !m->cloak.pages.count)
+		cloak_end(m);
 }
 
 /* ---- the VM ------------------------------------------------------------ */

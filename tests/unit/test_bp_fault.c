@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Breakpoints while a call of the driver fails, each in its turn: whatever
+ * becomes of them, the guest is as it was in the end.
+ */
+#include "bp_guest.h"
+#include "drivers/fault/fault.h"
+#include "drivers/registry.h"
+
+/** Dispatches of the scenario, with some that fail. */
+#define DISPATCHES 40
+
+static char inner_target[64];
+static uint64_t fault_at;
+
+static enum mvmi_status
+faulty_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
+	    struct mvmi_error *err)
+{
+	struct mvmi_conn *inner;
+	enum mvmi_status status =
+		registry_open(inner_target, args, &inner, err);
+
+	if (status != MVMI_OK)
+		return status;
+	far = mock_vm_of(inner);
+	*ret = fault_wrap(inner, fault_at, MVMI_ERR_SYSTEM);
+	return *ret ? MVMI_OK : MVMI_ERR_NOMEM;
+}
+
+static void begin_faulty(const char *personality, uint64_t call)
+{
+	struct mvmi_driver driver = fault_driver;
+
+	end();
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	fault_at = call;
+	(void)snprintf(inner_target, sizeof(inner_target), "mock:%s?vcpus=2",
+		       personality);
+	driver.open = faulty_open;
+	CHECK(mvmi_vm_open_driver(&driver, "x", NULL, &vm, NULL) == MVMI_OK);
+	fill_code(CODE);
+	fill_code(OTHER);
+}
+
+static void dispatch_all(void)
+{
+	for (unsigned i = 0; i < DISPATCHES; i++) {
+		enum mvmi_status status = mvmi_vm_dispatch(vm, 0, NULL);
+
+		CHECK(status == MVMI_OK || status == MVMI_ERR_TIMEOUT ||
+		      status == MVMI_ERR_SYSTEM);
+	}
+}
+
+/** Two breakpoints hit by two vCPUs, one removed while hits of it wait. */
+static void live(const struct way *way)
+{
+	bool has_a = add(&a, by(way, CODE)) == MVMI_OK;
+	bool has_b = add(&b, by(way, OTHER)) == MVMI_OK;
+
+	walk(0, CODE, 3);
+	walk(1, OTHER, 3);
+	dispatch_all();
+	walk(0, CODE, 3);
+	walk(1, CODE, 3);
+	mock_run(far);
+	/* What could not be taken out is still there, and then can. */
+	if (has_a && mvmi_bp_remove(vm, a.bp, NULL) != MVMI_OK)
+		CHECK(mvmi_bp_remove(vm, a.bp, NULL) == MVMI_OK);
+	dispatch_all();
+	CHECK(!has_b || info_of(&b).state == MVMI_BP_ARMED);
+	walk(0, OTHER, 3);
+	walk(1, OTHER, 3);
+	mock_run(far);
+}
+
+/** @return How many calls the driver had, setting up and all. */
+static uint64_t live_with_fault(const struct way *way, uint64_t call)
+{
+	uint64_t calls;
+
+	begin_faulty(way->personality, call);
+	live(way);
+	calls = fault_calls(vm->conn);
+	mvmi_vm_close(vm);
+	vm = NULL;
+	mock_run(far);
+	CHECK(mock_is_untouched(far));
+	check_code_is_untouched();
+	check_both_went_on(9);
+	end();
+	return calls;
+}
+
+static void no_call_that_fails_leaves_anything_in_the_guest(void)
+{
+	EACH_WAY(way)
+	{
+		uint64_t first;
+		uint64_t last = live_with_fault(way, 0);
+
+		begin_faulty(way->personality, 0);
+		first = fault_calls(vm->conn) + 1;
+		end();
+		CHECK(last > first + 10);
+		/* Some more, for those of closing. */
+		for (uint64_t call = first; call < last + 10; call++)
+			(void)live_with_fault(way, call);
+	}
+}
+
+TESTS(T(no_call_that_fails_leaves_anything_in_the_guest))
