@@ -15,34 +15,36 @@
 #include "bp/table.h"
 #include "core/vm.h"
 
-#define bp_begin	mvmi__bp_begin
-#define bp_regs		mvmi__bp_regs
-#define bp_track	mvmi__bp_track
-#define bp_link		mvmi__bp_link
-#define bp_end		mvmi__bp_end
-#define bp_space_ref	mvmi__bp_space_ref
-#define bp_space_unref	mvmi__bp_space_unref
-#define bp_place	mvmi__bp_place
-#define bp_locate	mvmi__bp_locate
-#define bp_follow	mvmi__bp_follow
-#define bp_follow_all	mvmi__bp_follow_all
-#define bp_on_cr3	mvmi__bp_on_cr3
-#define site_attach	mvmi__site_attach
-#define site_detach	mvmi__site_detach
-#define site_find_patch mvmi__site_find_patch
-#define site_forget	mvmi__site_forget
-#define site_sweep	mvmi__site_sweep
-#define hit_on_slot	mvmi__hit_on_slot
-#define hit_on_int3	mvmi__hit_on_int3
-#define return_expect	mvmi__return_expect
-#define return_is_due	mvmi__return_is_due
-#define return_forget	mvmi__return_forget
-#define step_resume	mvmi__step_resume
-#define step_find_gpa	mvmi__step_find_gpa
-#define bp_unsubscribe	mvmi__bp_unsubscribe
-#define bp_sweep	mvmi__bp_sweep
+#define bp_begin	     mvmi__bp_begin
+#define bp_regs		     mvmi__bp_regs
+#define bp_track	     mvmi__bp_track
+#define bp_link		     mvmi__bp_link
+#define bp_end		     mvmi__bp_end
+#define bp_space_ref	     mvmi__bp_space_ref
+#define bp_space_unref	     mvmi__bp_space_unref
+#define bp_place	     mvmi__bp_place
+#define bp_locate	     mvmi__bp_locate
+#define bp_follow	     mvmi__bp_follow
+#define bp_follow_all	     mvmi__bp_follow_all
+#define bp_on_cr3	     mvmi__bp_on_cr3
+#define site_attach	     mvmi__site_attach
+#define site_detach	     mvmi__site_detach
+#define site_find_patch	     mvmi__site_find_patch
+#define site_forget	     mvmi__site_forget
+#define site_sweep	     mvmi__site_sweep
+#define hit_on_slot	     mvmi__hit_on_slot
+#define hit_on_int3	     mvmi__hit_on_int3
+#define return_expect	     mvmi__return_expect
+#define return_is_due	     mvmi__return_is_due
+#define return_outermost     mvmi__return_outermost
+#define return_forget_deeper mvmi__return_forget_deeper
+#define return_forget	     mvmi__return_forget
+#define step_resume	     mvmi__step_resume
+#define step_find_gpa	     mvmi__step_find_gpa
+#define bp_unsubscribe	     mvmi__bp_unsubscribe
+#define bp_sweep	     mvmi__bp_sweep
 
-#define OPCODE_INT3	0xcc
+#define OPCODE_INT3	     0xcc
 /** Longest instruction (SDM 2A 2.3.11). */
 #define INSN_LEN_MAX 15
 /** Returns that one breakpoint waits for at a time. */
@@ -71,7 +73,7 @@ struct bp {
 	mvmi_bp_fn fn;
 	void *arg;
 	enum mvmi_bp_state state;
-	bool dead;     /**< removed, in a callback */
+	bool dead;     /**< removed; freed once no callback runs */
 	uint64_t walk; /**< the last hit that it was looked at for */
 	bool tracked;  /**< counted in bp_manager.tracked */
 	bool spent;    /**< one shot, and only its return is left */
@@ -209,6 +211,14 @@ void return_expect(struct bp_manager *m, struct bp *bp,
 		   const struct mvmi_bp_hit *hit);
 /** Whether a vCPU at its address comes back from the frame it waits for. */
 bool return_is_due(const struct bp *bp, const struct mvmi_bp_hit *hit);
+/** Of those that wait where this one does, the outermost that is due. */
+struct bp *return_outermost(struct bp *bp, const struct mvmi_bp_hit *hit);
+/**
+ * Give up those that this one came back over: longjmp() and exceptions leave
+ * frames in that way.
+ */
+void return_forget_deeper(struct bp_manager *m, struct bp *bp,
+			  const struct mvmi_bp_hit *hit);
 /** It is waited for no longer. */
 void return_forget(struct bp_manager *m, struct bp *bp, bool lost);
 

@@ -89,18 +89,6 @@ call_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
 		return_expect(p->m, bp, &hit);
 }
 
-/** Whether a deeper frame of the same function comes back just now. */
-static bool is_outer(const struct bp *bp, const struct mvmi_bp_hit *hit)
-{
-	for (const struct bp *other = bp->parent->first_return; other;
-	     other = other->next_return) {
-		if (other->site == bp->site && !other->spent &&
-		    other->frame > bp->frame && return_is_due(other, hit))
-			return true;
-	}
-	return false;
-}
-
 static void
 come_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
 {
@@ -113,11 +101,9 @@ come_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
 	}
 	if (!return_is_due(bp, &hit))
 		return;
-	/* It lies under one that returns now: its own return was jumped over. */
-	if (is_outer(bp, &hit)) {
-		return_forget(p->m, bp, true);
-		return;
-	}
+	bp = return_outermost(bp, &hit);
+	bp->walk = p->m->walk;
+	return_forget_deeper(p->m, bp, &hit);
 	hit.bp = parent->node.key;
 	hit.is_return = true;
 	hit.frame = bp->frame;

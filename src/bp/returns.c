@@ -10,6 +10,12 @@
 
 #include "bp/bp.h"
 
+/**
+ * Where threads can't be told apart, stacks are: bytes that a function may pop
+ * on its return, its arguments among them.
+ */
+#define RETURN_DISTANCE_MAX 256
+
 static bool is_long(const struct mvmi_regs *regs)
 {
 	return mvmi_regset_has(regs->valid, MVMI_REG_CS) &&
@@ -89,8 +95,39 @@ void return_expect(struct bp_manager *m, struct bp *bp,
 
 bool return_is_due(const struct bp *bp, const struct mvmi_bp_hit *hit)
 {
-	return hit->regs->x86.gpr[MVMI_REG_RSP] > bp->frame &&
-	       (!bp->thread || !hit->thread || bp->thread == hit->thread);
+	uint64_t rsp = hit->regs->x86.gpr[MVMI_REG_RSP];
+
+	if (rsp <= bp->frame)
+		return false;
+	if (bp->thread && hit->thread)
+		return bp->thread == hit->thread;
+	return rsp - bp->frame <= RETURN_DISTANCE_MAX;
+}
+
+struct bp *return_outermost(struct bp *bp, const struct mvmi_bp_hit *hit)
+{
+	struct bp *ret = bp;
+
+	for (struct bp *other = bp->parent->first_return; other;
+	     other = other->next_return) {
+		if (other->site == bp->site && !other->spent &&
+		    other->frame > ret->frame && return_is_due(other, hit))
+			ret = other;
+	}
+	return ret;
+}
+
+void return_forget_deeper(struct bp_manager *m, struct bp *bp,
+			  const struct mvmi_bp_hit *hit)
+{
+	struct bp *next;
+
+	for (struct bp *other = bp->parent->first_return; other; other = next) {
+		next = other->next_return;
+		if (!other->spent && other->frame < bp->frame &&
+		    return_is_due(other, hit))
+			return_forget(m, other, true);
+	}
 }
 
 void return_forget(struct bp_manager *m, struct bp *bp, bool lost)

@@ -25,7 +25,11 @@ faulty_open(const struct mvmi_open_args *args, struct mvmi_conn **ret,
 		return status;
 	far = mock_vm_of(inner);
 	*ret = fault_wrap(inner, fault_at, MVMI_ERR_SYSTEM);
-	return *ret ? MVMI_OK : MVMI_ERR_NOMEM;
+	if (!*ret)
+		return MVMI_ERR_NOMEM;
+	/* Reads that need no call could not fail. */
+	(*ret)->map = NULL;
+	return MVMI_OK;
 }
 
 static void begin_faulty(const char *personality, uint64_t call)
