@@ -10,9 +10,6 @@
 #include "base/error.h"
 #include "base/util.h"
 
-/* Each driver call may fail once; what must not stay is tried again. */
-#define UNDO_TRIES 3
-
 static void manager_undo(struct mvmi_vm *vm);
 static void manager_fini(struct mvmi_vm *vm);
 
@@ -37,61 +34,6 @@ static struct bp *find(const struct bp_manager *m, uint64_t id)
 	struct table_node *node = m ? table_find(&m->bps, id) : NULL;
 
 	return node ? container_of(node, struct bp, node) : NULL;
-}
-
-/* ---- spaces ------------------------------------------------------------ */
-
-static bool same_params(const struct mvmi_space_params *a,
-			const struct mvmi_space_params *b)
-{
-	return a->paging == b->paging && a->root == b->root &&
-	       a->pse == b->pse && a->nxe == b->nxe &&
-	       a->no_1g_pages == b->no_1g_pages &&
-	       a->maxphyaddr == b->maxphyaddr &&
-	       a->ignored_bits == b->ignored_bits;
-}
-
-struct bp_space *
-bp_space_ref(struct bp_manager *m, const struct mvmi_space_params *params,
-	     struct mvmi_error *err)
-{
-	struct bp_space *space = calloc(1, sizeof(*space));
-
-	if (!space) {
-		(void)fail(err, MVMI_ERR_NOMEM, "no memory for a space");
-		return NULL;
-	}
-	if (mvmi_space_create(m->vm, params, &space->space, err) != MVMI_OK) {
-		free(space);
-		return NULL;
-	}
-	/* The new one knows its parameters in full; is there an equal? */
-	for (struct bp_space *old = m->spaces; old; old = old->next) {
-		if (!same_params(mvmi_space_get_params(old->space),
-				 mvmi_space_get_params(space->space)))
-			continue;
-		mvmi_space_destroy(space->space);
-		free(space);
-		old->refs++;
-		return old;
-	}
-	space->refs = 1;
-	space->next = m->spaces;
-	m->spaces = space;
-	return space;
-}
-
-void bp_space_unref(struct bp_manager *m, struct bp_space *space)
-{
-	struct bp_space **at = &m->spaces;
-
-	if (!space || --space->refs)
-		return;
-	while (*at != space)
-		at = &(*at)->next;
-	*at = space->next;
-	mvmi_space_destroy(space->space);
-	free(space);
 }
 
 /* ---- one breakpoint ---------------------------------------------------- */
@@ -296,23 +238,14 @@ static void manager_undo(struct mvmi_vm *vm)
 {
 	struct bp_manager *m = vm->bp;
 
-	for (unsigned i = 0; i < UNDO_TRIES && m->first; i++) {
-		struct bp *next;
-
-		for (struct bp *bp = m->first; bp; bp = next) {
-			next = bp->next;
-			/* Its returns, which may come next, end with it. */
-			if (!bp->parent && bp_end(m, bp, NULL) == MVMI_OK)
-				next = m->first;
-		}
-	}
-	while (m->first) {
-		struct bp *bp = m->first;
-
-		if (bp->site)
+	/* A call may fail once; what must not stay is tried again. */
+	for (struct bp *bp = m->first; bp; bp = bp->next) {
+		if (site_detach(m, bp, NULL) != MVMI_OK)
 			site_forget(m, bp->site);
-		(void)bp_end(m, bp, NULL);
 	}
+	/* Nothing of them is in the guest: this does not fail. */
+	while (m->first)
+		(void)bp_end(m, m->first, NULL);
 	cloak_end(m);
 	bp_sweep(m);
 }

@@ -29,6 +29,7 @@
 #define bp_on_cr3	     mvmi__bp_on_cr3
 #define site_attach	     mvmi__site_attach
 #define site_detach	     mvmi__site_detach
+#define site_find_slot	     mvmi__site_find_slot
 #define site_find_patch	     mvmi__site_find_patch
 #define site_forget	     mvmi__site_forget
 #define site_sweep	     mvmi__site_sweep
@@ -155,6 +156,9 @@ bp_end(struct bp_manager *m, struct bp *bp, struct mvmi_error *err);
 void bp_unsubscribe(struct bp_manager *m, uint64_t *token);
 /** Free what ended, if no callback runs. */
 void bp_sweep(struct bp_manager *m);
+
+/* ---- space.c ----------------------------------------------------------- */
+
 /** A space of these parameters; NULL: err says why. */
 struct bp_space *
 bp_space_ref(struct bp_manager *m, const struct mvmi_space_params *params,
@@ -193,6 +197,9 @@ site_attach(struct bp_manager *m, struct bp *bp, enum mvmi_bp_means means,
 /** On failure it is still there. */
 enum mvmi_status
 site_detach(struct bp_manager *m, struct bp *bp, struct mvmi_error *err);
+/** The site at gva that has this subscription, or NULL. */
+struct bp_site *
+site_find_slot(const struct bp_manager *m, mvmi_gva gva, uint64_t token);
 /** The site whose int3 lies at gpa, in memory or in the view; or NULL. */
 struct bp_site *site_find_patch(const struct bp_manager *m, mvmi_gpa gpa);
 /** Its VM began anew: take it out as far as that can be, and forget it. */

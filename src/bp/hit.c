@@ -9,7 +9,6 @@ struct passage {
 	struct bp_site *site;
 	struct mvmi_bp_hit hit; /**< but for the members of one breakpoint */
 	bool asked;		/**< the guest table was, for process, thread */
-	struct mvmi_regs regs;
 };
 
 /** Ask the guest table once a passage. @return Whether it could tell. */
@@ -124,15 +123,15 @@ static struct bp *next_of(const struct passage *p)
 	return bp;
 }
 
-static void pass(struct bp_manager *m, struct bp_site *site,
-		 const struct mvmi_event *event, struct mvmi_reply *reply)
+static void
+pass(struct bp_manager *m, struct bp_site *site, const struct mvmi_event *event,
+     const struct mvmi_regs *regs, struct mvmi_reply *reply)
 {
 	struct passage p = { .m = m, .site = site };
 	struct bp *bp;
 
-	if (bp_regs(m->vm, event, &p.regs, &p.hit.regs, NULL) != MVMI_OK)
-		return;
 	p.hit.event = event;
+	p.hit.regs = regs;
 	p.hit.means = site->means;
 	p.hit.gva = mvmi_gva_at(p.hit.regs->x86.rip);
 	p.hit.frame = p.hit.regs->x86.gpr[MVMI_REG_RSP];
@@ -156,27 +155,34 @@ static void pass(struct bp_manager *m, struct bp_site *site,
 void hit_on_slot(struct mvmi_vm *vm, const struct mvmi_event *event,
 		 struct mvmi_reply *reply, void *arg)
 {
-	struct bp_manager *m = vm->bp;
-	struct bp_site *site = arg;
+	struct bp_manager *m = arg;
+	const struct mvmi_regs *regs = NULL;
+	struct mvmi_regs store;
+	struct bp_site *site;
 
 	bp_begin(m);
-	if (!site->dead && event->subscription == site->token)
-		pass(m, site, event, reply);
+	if (bp_regs(vm, event, &store, &regs, NULL) != MVMI_OK)
+		return;
+	site = site_find_slot(m, mvmi_gva_at(regs->x86.rip),
+			      event->subscription);
+	if (site)
+		pass(m, site, event, regs, reply);
 }
 
 void hit_on_int3(struct mvmi_vm *vm, const struct mvmi_event *event,
 		 struct mvmi_reply *reply, void *arg)
 {
 	struct bp_manager *m = arg;
+	const struct mvmi_regs *regs = NULL;
+	struct mvmi_regs store;
 	struct bp_site *site;
 	mvmi_gpa gpa;
 
-	(void)vm;
 	bp_begin(m);
 	if (event->subscription != m->int3_token ||
 	    !step_find_gpa(m, event, &gpa))
 		return;
 	site = site_find_patch(m, gpa);
-	if (site)
-		pass(m, site, event, reply);
+	if (site && bp_regs(vm, event, &store, &regs, NULL) == MVMI_OK)
+		pass(m, site, event, regs, reply);
 }

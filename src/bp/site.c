@@ -47,7 +47,7 @@ filter_of(const struct bp_manager *m, const struct bp *bp)
 }
 
 static struct bp_site *
-find_slot(const struct bp_manager *m, uint64_t gva, struct mvmi_match cr3)
+find_equal(const struct bp_manager *m, uint64_t gva, struct mvmi_match cr3)
 {
 	struct table_node *node = table_find(&m->sites, gva);
 
@@ -59,6 +59,16 @@ find_slot(const struct bp_manager *m, uint64_t gva, struct mvmi_match cr3)
 			return site;
 	}
 	return NULL;
+}
+
+struct bp_site *
+site_find_slot(const struct bp_manager *m, mvmi_gva gva, uint64_t token)
+{
+	struct table_node *node = table_find(&m->sites, gva.val);
+
+	while (node && (site_of(node)->by_gpa || site_of(node)->token != token))
+		node = table_next(node);
+	return site_of(node);
 }
 
 /* ---- by address: a slot, or an interception ---------------------------- */
@@ -75,8 +85,8 @@ slot_install(struct bp_manager *m, struct bp_site *site, struct mvmi_error *err)
 		.groups = HIT_GROUPS,
 	};
 
-	return mvmi_event_subscribe(m->vm, &what, hit_on_slot, site,
-				    &site->token, err);
+	return mvmi_event_subscribe(m->vm, &what, hit_on_slot, m, &site->token,
+				    err);
 }
 
 /* ---- by page: an int3 -------------------------------------------------- */
@@ -245,7 +255,7 @@ site_attach(struct bp_manager *m, struct bp *bp, enum mvmi_bp_means means,
 		.cr3 = filter_of(m, bp),
 	};
 	struct bp_site *site = as.by_gpa ? site_find_patch(m, mvmi_gpa_at(addr))
-					 : find_slot(m, addr, as.cr3);
+					 : find_equal(m, addr, as.cr3);
 	struct bp **end;
 
 	if (!site) {

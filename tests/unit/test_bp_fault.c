@@ -115,4 +115,56 @@ static void no_call_that_fails_leaves_anything_in_the_guest(void)
 	}
 }
 
-TESTS(T(no_call_that_fails_leaves_anything_in_the_guest))
+static void a_vm_that_ended_is_closed_all_the_same(void)
+{
+	EACH_WAY(way)
+	{
+		struct mvmi_bp_options options = by(way, CODE);
+
+		begin(way->personality);
+		options.on_return = true;
+		CHECK(add(&a, options) == MVMI_OK);
+		CHECK(add(&b, by(way, OTHER)) == MVMI_OK);
+		walk(0, CODE, 1);
+		run();
+		CHECK(a.calls == 1);
+		mock_kill(far);
+		CHECK(mvmi_vm_dispatch(vm, 0, NULL) != MVMI_ERR_TIMEOUT);
+		end();
+	}
+}
+
+/** Nothing of the VM's former life is a breakpoint in the new one. */
+static void a_reset_ends_them_and_is_told_once(void)
+{
+	EACH_WAY(way)
+	{
+		begin(way->personality);
+		CHECK(add(&a, by(way, CODE)) == MVMI_OK);
+		walk(0, CODE, 1);
+		run();
+		mock_reset(far);
+		run(); /* That it was is seen with the next call. */
+		CHECK(mvmi_bp_rearm(vm, NULL) == MVMI_ERR_STALE);
+		CHECK(mvmi_bp_rearm(vm, NULL) == MVMI_OK);
+		CHECK(info_of(&a).state == MVMI_BP_ENDED);
+		CHECK(info_of(&a).hits == 1);
+		fill_code(CODE);
+		walk(0, CODE, 1);
+		run();
+		CHECK(a.calls == 1);
+		CHECK(add(&b, by(way, CODE)) == MVMI_OK);
+		walk(0, CODE, 1);
+		run();
+		CHECK(a.calls == 1 && b.calls == 1);
+		CHECK(mvmi_bp_remove(vm, a.bp, NULL) == MVMI_OK);
+		CHECK(mvmi_bp_remove(vm, b.bp, NULL) == MVMI_OK);
+		CHECK(mock_is_untouched(far));
+		check_code_is_untouched();
+		end();
+	}
+}
+
+TESTS(T(no_call_that_fails_leaves_anything_in_the_guest),
+      T(a_vm_that_ended_is_closed_all_the_same),
+      T(a_reset_ends_them_and_is_told_once))
