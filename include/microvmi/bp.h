@@ -173,18 +173,21 @@ MVMI_API MVMI_MUST_CHECK enum mvmi_status
 mvmi_bp_get(struct mvmi_vm *vm, uint64_t bp, struct mvmi_bp_info *ret,
 	    struct mvmi_error *err);
 
+/** Whose code a vCPU executes, by numbers that are never 0. Frozen layout. */
+struct mvmi_bp_current {
+	uint64_t process;
+	uint64_t thread;
+};
+
 /** What only someone who understands the guest's OS can tell. */
 struct mvmi_bp_guest {
 	size_t size; /**< sizeof, set by the caller */
 	void *arg;   /**< given back to both; must outlive the VM's handle */
-	/**
-	 * Name the process and thread that a held vCPU runs, by numbers that
-	 * are never 0.
-	 */
+	/** Name the process and thread that a held vCPU runs. */
 	enum mvmi_status (*current)(struct mvmi_vm *vm, unsigned vcpu,
 				    const struct mvmi_regs *regs,
-				    uint64_t *ret_process, uint64_t *ret_thread,
-				    void *arg, struct mvmi_error *err);
+				    struct mvmi_bp_current *ret, void *arg,
+				    struct mvmi_error *err);
 	/**
 	 * Whether the page belongs to a file, so that what is written to it may
 	 * be seen by other processes or reach the disk. space is NULL where gva

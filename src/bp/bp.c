@@ -13,8 +13,8 @@
 static void manager_undo(struct mvmi_vm *vm);
 static void manager_fini(struct mvmi_vm *vm);
 
-static const struct vm_patcher patcher = { manager_undo, step_resume,
-					   manager_fini };
+static const struct vm_patcher patcher = { manager_undo, step_owner,
+					   step_resume, manager_fini };
 
 static struct bp_manager *manager_of(struct mvmi_vm *vm)
 {

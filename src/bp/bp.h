@@ -40,6 +40,7 @@
 #define return_outermost     mvmi__return_outermost
 #define return_forget_deeper mvmi__return_forget_deeper
 #define return_forget	     mvmi__return_forget
+#define step_owner	     mvmi__step_owner
 #define step_resume	     mvmi__step_resume
 #define step_find_gpa	     mvmi__step_find_gpa
 #define bp_unsubscribe	     mvmi__bp_unsubscribe
@@ -235,6 +236,7 @@ void return_forget(struct bp_manager *m, struct bp *bp, bool lost);
 bool step_find_gpa(struct bp_manager *m, const struct mvmi_event *event,
 		   mvmi_gpa *ret);
 /** As struct vm_patcher's. */
+uint64_t step_owner(struct mvmi_vm *vm, const struct mvmi_event *event);
 void step_resume(struct mvmi_vm *vm, const struct mvmi_event *event,
 		 struct mvmi_reply *reply);
 #endif /* MICROVMI_BP_BP_H */

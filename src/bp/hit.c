@@ -17,13 +17,12 @@ static bool know_thread(struct passage *p)
 	struct bp_manager *m = p->m;
 
 	if (!p->asked && m->guest.size && m->guest.current) {
-		enum mvmi_status status = m->guest.current(
-			m->vm, p->hit.event->id.vcpu, p->hit.regs,
-			&p->hit.process, &p->hit.thread, m->guest.arg, NULL);
+		struct mvmi_bp_current now = { 0 };
 
-		if (status != MVMI_OK) {
-			p->hit.process = 0;
-			p->hit.thread = 0;
+		if (m->guest.current(m->vm, p->hit.event->id.vcpu, p->hit.regs,
+				     &now, m->guest.arg, NULL) == MVMI_OK) {
+			p->hit.process = now.process;
+			p->hit.thread = now.thread;
 		}
 	}
 	p->asked = true;

@@ -138,6 +138,26 @@ static void execute(struct bp_manager *m, const struct mvmi_event *event,
 	memcpy(reply->data, code, len);
 }
 
+uint64_t step_owner(struct mvmi_vm *vm, const struct mvmi_event *event)
+{
+	struct bp_manager *m = vm->bp;
+	const struct bp_site *site;
+	uint8_t code[INSN_LEN_MAX];
+	size_t len;
+	mvmi_gpa gpa;
+
+	if (event->kind != MVMI_EVENT_INT3)
+		return 0;
+	bp_begin(m);
+	if (!step_find_gpa(m, event, &gpa))
+		return 0;
+	site = site_find_patch(m, gpa);
+	if (site)
+		return site->original == OPCODE_INT3 ? 0 : m->int3_token;
+	len = read_code(m, event, gpa, code);
+	return len == 0 || is_int3(code, len) ? 0 : UINT64_MAX;
+}
+
 void step_resume(struct mvmi_vm *vm, const struct mvmi_event *event,
 		 struct mvmi_reply *reply)
 {

@@ -32,6 +32,11 @@ struct vm_patcher {
 	/** At close, while events still work: take out what was put in. */
 	void (*undo)(struct mvmi_vm *vm);
 	/**
+	 * The one subscription that an event is for, since what raised it is a
+	 * patch; 0: it is for all, UINT64_MAX: for none, the patch is gone.
+	 */
+	uint64_t (*owner)(struct mvmi_vm *vm, const struct mvmi_event *event);
+	/**
 	 * An event is about to be continued. If its vCPU stands on a patch, or
 	 * on what was one when it was raised, make the reply one after which
 	 * the guest goes on as if there had never been any (CONTRACT, Events

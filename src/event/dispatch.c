@@ -373,13 +373,15 @@ static void deliver(struct mvmi_vm *vm, const struct mvmi_event *event,
 	struct dispatcher *d = vm->dispatcher;
 	uint64_t last =
 		d->last_token; /* Who comes later, waits for the next. */
+	uint64_t owner = vm->patcher ? vm->patcher->owner(vm, event) : 0;
 
 	for (struct subscriber *s = d->first; s && s->token <= last;
 	     s = s->next) {
 		struct mvmi_event told = *event;
 		struct mvmi_reply own = { .regs = mvmi_regs_empty() };
 
-		if (!is_for(vm, s, event, reply_complaint(reply)))
+		if ((owner && s->token != owner) ||
+		    !is_for(vm, s, event, reply_complaint(reply)))
 			continue;
 		told.subscription = s->token;
 		vm->pending->own = (mvmi_regset){ { 0, 0 } };

@@ -25,13 +25,13 @@ struct watcher {
 	unsigned returns;
 	unsigned by_vcpu[2];
 	struct mvmi_bp_hit last;
-	enum mvmi_action answer;
+	uint64_t bp;
 	uint64_t go_to; /**< rip, if not 0 */
 	void (*also)(struct watcher *self);
 	enum mvmi_status got;
-	uint64_t bp;
+	enum mvmi_action answer;
+	char order[63]; /**< E and R: entries and returns */
 	bool condition;
-	char order[64]; /**< E and R: entries and returns */
 };
 
 static struct watcher a;

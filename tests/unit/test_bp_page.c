@@ -151,7 +151,7 @@ static void execute(struct mock_insn insn)
 static void begin_paging(const char *personality, uint64_t page)
 {
 	begin(personality);
-	for (unsigned level = 0; level < 3; level++)
+	for (uint64_t level = 0; level < 3; level++)
 		write_entry(TABLES + level * 0x1000 +
 				    (GVA >> (39 - 9 * level) & 511) * 8,
 			    (TABLES + (level + 1) * 0x1000) | PRESENT);

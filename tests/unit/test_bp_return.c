@@ -148,15 +148,14 @@ static bool is_file;
 
 static enum mvmi_status
 current(struct mvmi_vm *of, unsigned vcpu, const struct mvmi_regs *regs,
-	uint64_t *ret_process, uint64_t *ret_thread, void *arg,
-	struct mvmi_error *err)
+	struct mvmi_bp_current *ret, void *arg, struct mvmi_error *err)
 {
 	(void)of;
 	(void)err;
 	if (arg != processes || !regs || !processes[vcpu])
 		return MVMI_ERR_NOT_PRESENT;
-	*ret_process = processes[vcpu];
-	*ret_thread = threads[vcpu];
+	ret->process = processes[vcpu];
+	ret->thread = threads[vcpu];
 	return MVMI_OK;
 }
 
