@@ -2,8 +2,8 @@
 /* The QEMU plugin's decoder: each instruction that is an event, and others. */
 #include <string.h>
 
+#include "agents/qemu-plugin/decode.h"
 #include "harness.h"
-#include "qemu-plugin/decode.h"
 
 #define DECODE(...)                                   \
 	insn_decode((const uint8_t[]){ __VA_ARGS__ }, \
