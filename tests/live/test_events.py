@@ -78,18 +78,20 @@ class Watching:
         self.process = microvmi_started('events', guest.target, *args,
                                         '--json', stdout=self.out)
 
-    def text(self):
+    def text(self, limit=1 << 40):
+        """Return what it has printed, the end of it."""
         size = os.fstat(self.out.fileno()).st_size
-        return os.pread(self.out.fileno(), size, 0)
+        start = max(0, size - limit)
+        return os.pread(self.out.fileno(), size - start, start)
 
     def last(self):
-        lines = self.text().split(b'\n')
+        lines = self.text(4096).split(b'\n')
         # The last is incomplete, or empty after the end of a line.
         return json.loads(lines[-2]) if len(lines) > 1 else None
 
     def is_at_gate(self, after=0):
         check(self.process.poll() is None, 'events has ended:',
-              self.process.stderr.read() if self.process.poll() else '')
+              self.process.stderr.read() if self.process.poll() is not None else '')
         last = self.last()
         return last is not None and last['seq'] > after and \
             last.get('port') == GATE_PORT
@@ -316,6 +318,43 @@ def second_controller_is_told_of_the_first(guest):
         check_equal(watch.stop()[0], 0, 'exit code')
 
 
+@case(**GUEST)
+def stopped_command_holds_the_guest_no_longer_than_the_deadline(guest):
+    counting = Counting(guest)
+    with watching(guest, '--cr3', '--port', '--sync') as watch:
+        wait_until(watch.is_at_gate, 'the first event')
+        watch.process.send_signal(signal.SIGSTOP)
+        counting.open_gate(200)
+        begin = time.monotonic()
+        # The monitor answers meanwhile, and after one deadline of 2 s the
+        # guest is not held again.
+        guest.truth.execute('query-status')
+        wait_until(counting.is_closed, 'the rounds', 5)
+        took = time.monotonic() - begin
+        check(took < 4, 'the guest was held for', took, 's')
+        watch.process.send_signal(signal.SIGCONT)
+        check_equal(watch.stop()[0], 0, 'exit code')
+    print('# QEMU %s: 200 rounds in %.1f s while the command is stopped' % (
+        guest.version, took))
+
+
+@case(**GUEST)
+def vm_can_be_read_while_events_come(guest):
+    with watching(guest, *KINDS) as watch:
+        wait_until(watch.is_at_gate, 'the first event')
+        Counting(guest).open_gate(1 << 40)
+        for _ in range(2):
+            check_equal(guest.microvmi('regs', '--json').json()[0]['vcpu'], 0,
+                        'vCPU')
+            raw = guest.microvmi('read', '0x120000', 4, '--raw').ok().out
+            check_equal(raw, b'\x48\xff\xc3\xc3', 'code of the target')
+        before = watch.last()['seq']
+        wait_until(lambda: watch.last()['seq'] > before, 'more events')
+        Counting(guest).open_gate(1)
+        check_equal(watch.stop()[0], 0, 'exit code')
+    wait_until(Counting(guest).is_closed, 'the gate')
+
+
 @case(fresh=True, **GUEST)
 def end_of_the_vm_ends_it(guest):
     with watching(guest, '--port') as watch:
@@ -376,6 +415,34 @@ def switches_of_linux_have_names(guest):
     print('# QEMU %s: %d of 1000 with a process (%s), %d with a symbol; %s' % (
         guest.version, len(named), ', '.join(sorted(told)), len(places),
         result.err.strip()))
+
+
+@case(looks=True, **LINUX)
+def events_of_one_process_are_its_own(guest):
+    found = [one for one in guest.microvmi('ps', '--json').json()
+             if one['name'] == 'spinner']
+    for how in (('--process', 'spinner'), ('--pid', found[0]['pid'])):
+        result = guest.microvmi('events', '--break', 'do_syscall_64',
+                                '--cr3', *how, '--count', 20, '--duration',
+                                20, '--json')
+        lines = [json.loads(line) for line in result.ok().out.splitlines()]
+        check(lines, 'none came')
+        check_equal({one['process'] for one in lines}, {'spinner'}, how)
+    guest.microvmi('events', '--cr3', '--process', 'nobody').fails(
+        'no process', 'nobody')
+
+
+@case(looks=True, **LINUX)
+def processes_can_be_listed_while_events_come(guest):
+    with watching(guest, '--cr3') as watch:
+        wait_until(lambda: watch.last() is not None, 'the first event')
+        for _ in range(2):
+            names = {one['name'] for one in guest.microvmi(
+                'ps', '--json').json()}
+            check('spinner' in names, names)
+        before = watch.last()['seq']
+        wait_until(lambda: watch.last()['seq'] > before, 'more events')
+        check_equal(watch.stop()[0], 0, 'exit code')
 
 
 @case(looks=True, **LINUX)

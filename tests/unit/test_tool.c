@@ -7,6 +7,8 @@
 #include "harness.h"
 #include "symbols/btf_builder.h"
 #include "tools/microvmi/address.h"
+#include "tools/microvmi/cpunames.h"
+#include "tools/microvmi/eventspec.h"
 #include "tools/microvmi/fields.h"
 #include "tools/microvmi/number.h"
 #include "tools/microvmi/output.h"
@@ -273,6 +275,107 @@ static void a_struct_that_holds_itself_ends(void)
 	mvmi_types_destroy(types);
 }
 
+/* ---- events ------------------------------------------------------------ */
+
+/** The only thing that an option makes; asserts that it makes one. */
+static struct mvmi_subscription
+spec_of(enum mvmi_event_kind kind, const char *text)
+{
+	static struct eventspecs specs;
+
+	specs.count = 0;
+	CHECK(eventspecs_add(&specs, kind, text) == NULL);
+	CHECK(specs.count == 1);
+	return specs.items[0].what;
+}
+
+static bool is_wrong(enum mvmi_event_kind kind, const char *text)
+{
+	static struct eventspecs specs;
+
+	specs.count = 0;
+	return eventspecs_add(&specs, kind, text) != NULL && specs.count == 0;
+}
+
+static void an_msr_is_read_and_written_unless_it_says_which(void)
+{
+	static struct eventspecs specs;
+	struct mvmi_subscription what;
+
+	CHECK(eventspecs_add(&specs, MVMI_EVENT_MSR_WRITE, "lstar") == NULL);
+	CHECK(specs.count == 2);
+	CHECK(specs.items[0].what.kind == MVMI_EVENT_MSR_WRITE);
+	CHECK(specs.items[1].what.kind == MVMI_EVENT_MSR_READ);
+	CHECK(specs.items[1].implied && !specs.items[0].implied);
+	what = spec_of(MVMI_EVENT_MSR_WRITE, "0xc0000080:r");
+	CHECK(what.kind == MVMI_EVENT_MSR_READ);
+	CHECK(what.filters == MVMI_FILTER_INDEX && what.index == 0xc0000080);
+	CHECK(is_wrong(MVMI_EVENT_MSR_WRITE, "LSTAR:"));
+	CHECK(is_wrong(MVMI_EVENT_MSR_WRITE, "LSTAR:x"));
+	CHECK(is_wrong(MVMI_EVENT_MSR_WRITE, "0x100000000"));
+	CHECK(is_wrong(MVMI_EVENT_MSR_WRITE, ""));
+}
+
+static void an_exception_has_a_number_or_a_name(void)
+{
+	struct mvmi_subscription what = spec_of(MVMI_EVENT_EXCEPTION, "#pf");
+
+	CHECK(what.filters == MVMI_FILTER_VECTOR);
+	CHECK(what.vectors[0] == 1 << 14);
+	what = spec_of(MVMI_EVENT_EXCEPTION, "13");
+	CHECK(what.vectors[0] == 1 << 13);
+	what = spec_of(MVMI_EVENT_INTERRUPT, "0xff");
+	CHECK(what.vectors[3] == UINT64_C(1) << 63 && !what.vectors[0]);
+	CHECK(spec_of(MVMI_EVENT_EXCEPTION, NULL).filters == 0);
+	CHECK(is_wrong(MVMI_EVENT_EXCEPTION, "32"));
+	CHECK(is_wrong(MVMI_EVENT_INTERRUPT, "256"));
+	CHECK(is_wrong(MVMI_EVENT_INTERRUPT, "GP"));
+}
+
+static void memory_is_a_range_with_an_access(void)
+{
+	struct mvmi_subscription what =
+		spec_of(MVMI_EVENT_MEMORY, "wx:0x1000+4K");
+
+	CHECK(what.access == (MVMI_ACCESS_W | MVMI_ACCESS_X));
+	CHECK(what.start == 0x1000 && what.len == 4096);
+	CHECK(what.filters == MVMI_FILTER_RANGE);
+	what = spec_of(MVMI_EVENT_MEMORY, "8");
+	CHECK(what.access == (MVMI_ACCESS_R | MVMI_ACCESS_W));
+	CHECK(what.start == 8 && what.len == 1);
+	what = spec_of(MVMI_EVENT_MEMORY, "r:0xffffffffffffffff+1");
+	CHECK(what.len == 1);
+	CHECK(is_wrong(MVMI_EVENT_MEMORY, "r:0xffffffffffffffff+2"));
+	CHECK(is_wrong(MVMI_EVENT_MEMORY, ":0x1000"));
+	CHECK(is_wrong(MVMI_EVENT_MEMORY, "r:0x1000+0"));
+	CHECK(is_wrong(MVMI_EVENT_MEMORY, "r:"));
+}
+
+static void too_many_kinds_are_refused(void)
+{
+	static struct eventspecs specs;
+	size_t count = 0;
+
+	while (!eventspecs_add(&specs, MVMI_EVENT_CPUID, "1"))
+		CHECK(++count <= EVENTSPECS_MAX);
+	CHECK(specs.count == count && count > EVENTSPECS_MAX / 2);
+}
+
+static void names_of_the_processor_are_found_both_ways(void)
+{
+	uint32_t index = 0;
+
+	CHECK(cpunames_find_msr("Kernel_GS_Base", &index));
+	CHECK(index == 0xc0000102);
+	CHECK(strcmp(cpunames_msr(index), "KERNEL_GS_BASE") == 0);
+	CHECK(cpunames_msr(0x12345678) == NULL);
+	CHECK(cpunames_find_exception("NMI", &index) && index == 2);
+	CHECK(!cpunames_find_exception("PFX", &index));
+	CHECK(cpunames_exception(9) == NULL && cpunames_exception(99) == NULL);
+	CHECK(strcmp(cpunames_bit(CPUNAMES_CR0, 16), "WP") == 0);
+	CHECK(cpunames_bit(CPUNAMES_CR4, 63) == NULL);
+}
+
 TESTS(T(printable_text_is_left_alone), T(controls_become_question_marks),
       T(bytes_that_are_no_utf8_become_question_marks),
       T(json_text_keeps_all_that_is_utf8), T(width_counts_characters),
@@ -281,4 +384,8 @@ TESTS(T(printable_text_is_left_alone), T(controls_become_question_marks),
       T(children_stand_under_their_parents),
       T(threads_stand_under_their_process), T(a_loop_of_parents_is_shown_once),
       T(anonymous_members_are_opened_and_holes_counted),
-      T(a_struct_that_holds_itself_ends))
+      T(a_struct_that_holds_itself_ends),
+      T(an_msr_is_read_and_written_unless_it_says_which),
+      T(an_exception_has_a_number_or_a_name),
+      T(memory_is_a_range_with_an_access), T(too_many_kinds_are_refused),
+      T(names_of_the_processor_are_found_both_ways))
