@@ -567,6 +567,8 @@ void client_open(struct agent *agent, int fd)
 static void drop_controller(struct agent *agent)
 {
 	struct channel *channel = agent->channel;
+	/* Once for all: a host may need a hold for each that it undoes. */
+	bool held = agent->host->kick && agent_hold(agent, SETTLE_TIMEOUT_MS);
 	uint32_t bucket = 0;
 	uint64_t id;
 
@@ -574,6 +576,8 @@ static void drop_controller(struct agent *agent)
 		(void)disable(agent, id);
 	if (agent->host->access_reset)
 		agent->host->access_reset(agent->arg);
+	if (held)
+		agent_release(agent, 1);
 	(void)pthread_rwlock_wrlock(&agent->lock);
 	agent->channel = NULL;
 	(void)pthread_rwlock_unlock(&agent->lock);
