@@ -112,7 +112,7 @@ configure_lint() {
 
 # The build with sanitizers, by the other compiler, warnings being errors.
 build_sanitized() {
-	meson_build build-san CC=clang -- --buildtype=debug \
+	meson_build build-san CC=clang -- --buildtype=debug -Doptimization=1 \
 		-Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true
 }
 

@@ -153,8 +153,9 @@ static uint32_t builder_string(struct btf_builder *b, const char *name)
 	if (len > BTF_NAME_MAX)
 		return 0;
 	slot = builder_slot(b, name);
-	if (slot && *slot)
-		return *slot;
+	off = slot ? *slot : 0;
+	if (off)
+		return off;
 	off = (uint32_t)b->strings.len;
 	at = builder_extend(b, &b->strings, len);
 	if (!at)

@@ -422,7 +422,7 @@ static struct mvmi_bytes
 profile_part(struct profile_reader *r, struct mvmi_bytes whole, uint64_t offset,
 	     uint64_t len)
 {
-	if (offset > whole.len || len > whole.len - offset) {
+	if (!whole.ptr || offset > whole.len || len > whole.len - offset) {
 		r->failed = true;
 		return (struct mvmi_bytes){ 0 };
 	}

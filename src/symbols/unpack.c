@@ -199,12 +199,13 @@ unpack_lz4_step(struct unpack_state *state, struct unpack_flow *flow)
 	if (rest->len == 0 && !unpack_lz4_block(state, flow))
 		return UNPACK_BAD;
 	n = MIN(rest->len, flow->room.len);
-	if (n)
+	if (n) {
 		memcpy(flow->room.ptr, rest->ptr, n);
-	rest->ptr += n;
-	rest->len -= n;
-	flow->room.ptr += n;
-	flow->room.len -= n;
+		rest->ptr += n;
+		rest->len -= n;
+		flow->room.ptr += n;
+		flow->room.len -= n;
+	}
 	if (rest->ptr && rest->len == 0 &&
 	    (flow->in.len == 0 || flow->in.len == 4))
 		return UNPACK_DONE;

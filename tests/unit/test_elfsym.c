@@ -111,8 +111,9 @@ static void a_file_gives_its_own_functions_and_data(void)
 	CHECK(mvmi_symbols_find_addr(
 		symbols, mvmi_gva_at((uintptr_t)some_global_data + 1), &sym));
 	CHECK(strcmp(sym.name, "some_global_data") == 0);
-	/* Undefined ones have no address. */
-	CHECK(!mvmi_symbols_find(symbols, "pread", &sym));
+	/* Undefined ones have no address. No sanitizer defines this one. */
+	CHECK(getppid() >= 0);
+	CHECK(!mvmi_symbols_find(symbols, "getppid", &sym));
 	mvmi_symbols_destroy(symbols);
 }
 

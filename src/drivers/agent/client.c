@@ -359,7 +359,7 @@ hello(struct agent_client *client, enum agent_role role, struct mvmi_error *err)
 		.deadline_ms = client->deadline_ms,
 		.pid = getpid(),
 	};
-	uint8_t answer[sizeof(struct agent_welcome) + 4096];
+	uint8_t answer[sizeof(struct agent_welcome) + 4096] = { 0 };
 	struct agent_call call = {
 		.request = AGENT_HELLO,
 		.body = &what,
@@ -569,7 +569,7 @@ agent_client_get_access(struct agent_client *client, uint32_t view,
 
 unsigned agent_client_vcpu_count(struct agent_client *client)
 {
-	struct agent_state state;
+	struct agent_state state = { .vcpu_count = 0 };
 	struct agent_call call = { .request = AGENT_STATE,
 				   .ret = &state,
 				   .ret_len = sizeof(state) };
