@@ -291,6 +291,8 @@ static bool is_watched(const struct frame *frame, int type, bool probe)
 	       0;
 }
 
+/* QEMU's, with its seven parameters. */
+/* NOLINTNEXTLINE(readability-function-size) */
 static bool hook_tlb_fill(void *cpu, uint64_t addr, int size, int type,
 			  int mode, bool probe, uintptr_t ra)
 {
