@@ -92,6 +92,7 @@ struct bp {
 	struct bp *first_return;  /**< of its own; owned */
 	struct bp *next_return;	  /**< of the same parent */
 	unsigned returns_waiting; /**< length of that list */
+	bool idle;		  /**< armed, but waits for no frame now */
 	uint64_t frame;
 	uint64_t thread; /**< 0: unknown */
 };

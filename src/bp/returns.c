@@ -55,9 +55,9 @@ static struct bp *make(struct bp *parent, const struct mvmi_bp_hit *hit)
 	return bp;
 }
 
-/** @return false: there is no way to wait for it. */
+/** Find out where it is. @return false: the stack can't be read. */
 static bool
-wait_for(struct bp_manager *m, struct bp *bp, const struct mvmi_regs *regs)
+aim(struct bp_manager *m, struct bp *bp, const struct mvmi_regs *regs)
 {
 	struct mvmi_space_params params = { .size = sizeof(params) };
 
@@ -72,7 +72,71 @@ wait_for(struct bp_manager *m, struct bp *bp, const struct mvmi_regs *regs)
 			regs->x86.cr3 & MVMI_BP_CR3_MASK_PTI,
 			MVMI_BP_CR3_MASK_PTI,
 		};
-	return bp_link(m, bp) && bp_place(m, bp, NULL) == MVMI_OK;
+	return true;
+}
+
+/** One that waits for nothing at present, in the same place; or NULL. */
+static struct bp *find_idle(const struct bp *like)
+{
+	struct bp *bp = like->parent->first_return;
+
+	while (bp && !(bp->idle && bp->site && bp->space == like->space &&
+		       bp->what.gva.val == like->what.gva.val &&
+		       bp->cr3.value == like->cr3.value &&
+		       bp->cr3.mask == like->cr3.mask))
+		bp = bp->next_return;
+	return bp;
+}
+
+/** Let one that is idle wait in its stead. */
+static void
+take_over(struct bp_manager *m, struct bp *idle, const struct bp *from)
+{
+	idle->idle = false;
+	idle->frame = from->frame;
+	idle->thread = from->thread;
+	idle->walk = m->walk;
+}
+
+/** @return false: there is no way to wait for it. */
+static bool
+wait_for(struct bp_manager *m, struct bp *bp, const struct mvmi_regs *regs)
+{
+	struct bp *idle;
+
+	if (!aim(m, bp, regs))
+		return false;
+	idle = find_idle(bp);
+	if (!idle)
+		return bp_link(m, bp) && bp_place(m, bp, NULL) == MVMI_OK;
+	take_over(m, idle, bp);
+	return_forget(m, bp, false);
+	return true;
+}
+
+/** Make room where all that may wait do. */
+static void drop_idle(struct bp_manager *m, const struct bp *parent)
+{
+	struct bp *bp = parent->first_return;
+
+	while (bp && !bp->idle)
+		bp = bp->next_return;
+	if (bp)
+		(void)bp_end(m, bp, NULL);
+}
+
+/**
+ * Whether to stay armed for the next return to the same place: what can't be
+ * seen may, and what isn't scarce.
+ */
+static bool may_idle(const struct bp *bp)
+{
+	const struct bp_site *site = bp->site;
+
+	return site && !bp->parent->spent && !bp->parent->dead &&
+	       site->first == bp && !bp->peer &&
+	       (site->means == MVMI_BP_INTERCEPT ||
+		site->means == MVMI_BP_VIEW);
 }
 
 void return_expect(struct bp_manager *m, struct bp *bp,
@@ -80,6 +144,8 @@ void return_expect(struct bp_manager *m, struct bp *bp,
 {
 	struct bp *back = NULL;
 
+	if (bp->returns_waiting == RETURNS_MAX)
+		drop_idle(m, bp);
 	if (bp->returns_waiting < RETURNS_MAX)
 		back = make(bp, hit);
 	if (back) {
@@ -97,7 +163,7 @@ bool return_is_due(const struct bp *bp, const struct mvmi_bp_hit *hit)
 {
 	uint64_t rsp = hit->regs->x86.gpr[MVMI_REG_RSP];
 
-	if (rsp <= bp->frame)
+	if (bp->idle || rsp <= bp->frame)
 		return false;
 	if (bp->thread && hit->thread)
 		return bp->thread == hit->thread;
@@ -134,6 +200,10 @@ void return_forget(struct bp_manager *m, struct bp *bp, bool lost)
 {
 	if (lost)
 		bp->parent->returns_lost++;
+	if (may_idle(bp)) {
+		bp->idle = true;
+		return;
+	}
 	/* If it can't be taken out, it is at least not heard of again. */
 	bp->spent = true;
 	(void)bp_end(m, bp, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Return breakpoints, and what only the guest's operating system can tell. */
 #include "bp_guest.h"
+#include "drivers/fault/fault.h"
 
 #define STACK UINT64_C(0x8000)
 
@@ -136,6 +137,48 @@ static void a_stack_that_is_not_there_loses_the_return(void)
 	CHECK(add_returning(&a, at(CODE)) == MVMI_OK);
 	go(0, CODE, UINT64_C(0x7fff0000));
 	CHECK(a.calls == 1 && info_of(&a).returns_lost == 1);
+	end();
+}
+
+/** A function is called from few places, but often. */
+static void the_next_return_to_a_place_needs_no_arming(void)
+{
+	uint64_t calls[4];
+
+	begin("tcg");
+	vm->conn = fault_wrap(vm->conn, 0, MVMI_ERR_SYSTEM);
+	CHECK(add_returning(&a, at(CODE)) == MVMI_OK);
+	for (unsigned i = 0; i < 4; i++) {
+		calls[i] = fault_calls(vm->conn);
+		call(0, STACK + 0x40 * (uint64_t)i);
+		come_back(0, STACK + 0x40 * (uint64_t)i);
+		CHECK(a.returns == i + 1);
+	}
+	CHECK(calls[2] - calls[1] < calls[1] - calls[0]);
+	CHECK(calls[3] - calls[2] == calls[2] - calls[1]);
+	/* Nobody was called: it is no return. */
+	come_back(0, STACK + 0x1000);
+	CHECK(a.returns == 4 && info_of(&a).returns_lost == 0);
+	CHECK(mvmi_bp_remove(vm, a.bp, NULL) == MVMI_OK);
+	CHECK(mock_is_untouched(far));
+	end();
+}
+
+static void only_so_many_returns_are_waited_for(void)
+{
+	enum {
+		MANY = 300,
+		MAX = 256
+	};
+
+	begin("tcg");
+	CHECK(add_returning(&a, at(CODE)) == MVMI_OK);
+	for (uint64_t i = 0; i < MANY; i++)
+		call(0, STACK + 0x8000 - 0x10 * i);
+	CHECK(a.calls == MANY && info_of(&a).returns_lost == MANY - MAX);
+	for (uint64_t i = MANY; i-- > 0;)
+		come_back(0, STACK + 0x8000 - 0x10 * i);
+	CHECK(a.returns == MAX);
 	end();
 }
 
@@ -277,6 +320,8 @@ TESTS(T(a_return_is_told_once), T(a_recursion_returns_from_the_inside_out),
       T(a_frame_that_was_jumped_over_is_lost),
       T(removing_takes_the_returns_along), T(a_one_shot_still_returns),
       T(a_stack_that_is_not_there_loses_the_return),
+      T(the_next_return_to_a_place_needs_no_arming),
+      T(only_so_many_returns_are_waited_for),
       T(a_process_is_kept_apart_from_others),
       T(the_end_of_a_process_ends_its_breakpoints),
       T(another_thread_does_not_return_for_one),
