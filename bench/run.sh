@@ -93,6 +93,42 @@ bench_guests() {
 	"$build/bench/bench_os" "1,000 processes" "" "$work/crowd.elf"
 }
 
+# Processor time of a command, children included, in ms: the least of three.
+cpu_ms() {
+	local TIMEFORMAT='%U %S'
+	for _ in 1 2 3; do
+		{ time "$@" >/dev/null 2>&1; } 2>&1 |
+			awk '{ printf "%.0f\n", ($1 + $2) * 1000 }'
+	done | sort -n | head -1
+}
+
+# Beside drgn, which needs the kernel's debug symbols: where ./dev live --full
+# oracles has left both in the cache.
+bench_drgn() {
+	local guests cache root debug
+	guests=$(dirname "$0")/../scripts/guests
+	cache=$(dirname "$("$guests/fetch" busybox)")
+	root=$cache/oracles
+	debug=$(find "$cache/debug-6.1" -name 'vmlinux-*' 2>/dev/null | head -1)
+	[ -d "$root" ] && [ -n "$debug" ] || return 1
+	boot_and_dump kernel-6.1 256M idle drgn || return 1
+	cat >"$work/tasks.py" <<-'END'
+		import sys, drgn
+		from drgn.helpers.linux.pid import for_each_task
+		prog = drgn.Program()
+		prog.set_core_dump(sys.argv[1])
+		prog.load_debug_info([sys.argv[2]])
+		for task in for_each_task(prog):
+		    print(task.pid.value_(), task.comm.string_())
+	END
+	ours=$(cpu_ms "$build/microvmi" ps --no-profile "$work/drgn.elf")
+	theirs=$(PYTHONHOME=$root/usr cpu_ms "$root/lib64/ld-linux-x86-64.so.2" \
+		--library-path "$root/usr/lib/x86_64-linux-gnu" \
+		"$root/usr/bin/python3" "$work/tasks.py" "$work/drgn.elf" "$debug")
+	echo "| \`microvmi ps\`, nothing known, vs drgn with debug symbols |" \
+		"$ours ms | $theirs ms | $((theirs / (ours ? ours : 1))) | |"
+}
+
 cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1)
 echo "Machine: ${cpu:-unknown processor}, $(nproc) processors," \
 	"Linux $(uname -r | cut -d- -f1), $(uname -m)."
@@ -108,6 +144,7 @@ else
 	echo 'bench: no BTF of this kernel: nothing said of types' >&2
 fi
 bench_guests || echo 'bench: no Debian guest here: nothing said of those' >&2
+bench_drgn || echo 'bench: no drgn in the cache: nothing said of it' >&2
 if [ -n "$target" ] || start_qemu; then
 	"$build/bench/bench_target" "$target"
 else
