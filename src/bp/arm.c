@@ -108,7 +108,7 @@ void bp_on_cr3(struct mvmi_vm *vm, const struct mvmi_event *event,
 
 	(void)vm;
 	(void)reply;
-	bp_begin(m);
+	manager_begin(m);
 	if (event->subscription != m->cr3_token)
 		return;
 	/* What can't be followed now is tried again with the next one. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of breakpoints, and of the manager that keeps those of one VM. */
+/* The life of a breakpoint. */
 #include "bp/bp.h"
 
 #include <assert.h>
@@ -9,25 +9,6 @@
 
 #include "base/error.h"
 #include "base/util.h"
-
-static void manager_undo(struct mvmi_vm *vm);
-static void manager_fini(struct mvmi_vm *vm);
-
-static const struct vm_patcher patcher = { manager_undo, step_owner,
-					   step_resume, manager_fini };
-
-static struct bp_manager *manager_of(struct mvmi_vm *vm)
-{
-	if (!vm->bp) {
-		vm->bp = calloc(1, sizeof(*vm->bp));
-		if (!vm->bp)
-			return NULL;
-		vm->bp->vm = vm;
-		vm->bp->incarnation = vm->incarnation;
-		vm->patcher = &patcher;
-	}
-	return vm->bp;
-}
 
 static struct bp *find(const struct bp_manager *m, uint64_t id)
 {
@@ -51,17 +32,6 @@ static bool moves(const struct bp *bp)
 	return bp->state == MVMI_BP_WAITING || !kernel;
 }
 
-void bp_unsubscribe(struct bp_manager *m, uint64_t *token)
-{
-	uint64_t old = *token;
-	enum mvmi_status status = MVMI_OK;
-
-	*token = 0;
-	if (old)
-		status = mvmi_event_unsubscribe(m->vm, old, NULL);
-	(void)status;
-}
-
 /** Without such events, or while they fail, mvmi_bp_rearm() is left. */
 static void watch_cr3(struct bp_manager *m)
 {
@@ -72,7 +42,7 @@ static void watch_cr3(struct bp_manager *m)
 	enum mvmi_status status = MVMI_OK;
 
 	if (!m->tracked)
-		bp_unsubscribe(m, &m->cr3_token);
+		manager_unsubscribe(m, &m->cr3_token);
 	else if (!m->cr3_token)
 		status = mvmi_event_subscribe(m->vm, &what, bp_on_cr3, m,
 					      &m->cr3_token, NULL);
@@ -169,98 +139,6 @@ bp_end(struct bp_manager *m, struct bp *bp, struct mvmi_error *err)
 	return status;
 }
 
-void bp_sweep(struct bp_manager *m)
-{
-	if (m->depth)
-		return;
-	while (m->dead) {
-		struct bp *bp = m->dead;
-
-		m->dead = bp->next;
-		free(bp);
-	}
-	site_sweep(m);
-	/* Without pages to hide, vCPUs need no view of their own. */
-	if (m->cloak.view && !m->cloak.pages.count)
-		cloak_end(m);
-}
-
-/* ---- the VM ------------------------------------------------------------ */
-
-/**
- * Nothing of an old incarnation is known to be left; what is, is taken out.
- * Breakpoints stay to be asked about, until they are removed.
- */
-static void end_all(struct bp_manager *m)
-{
-	for (struct bp *bp = m->first; bp; bp = bp->next) {
-		if (bp->site)
-			site_forget(m, bp->site);
-		bp->state = MVMI_BP_ENDED;
-		bp_track(m, bp, false);
-	}
-	cloak_end(m);
-}
-
-void bp_begin(struct bp_manager *m)
-{
-	if (m->incarnation == m->vm->incarnation)
-		return;
-	m->incarnation = m->vm->incarnation;
-	m->anew = m->first != NULL;
-	end_all(m);
-}
-
-enum mvmi_status bp_regs(struct mvmi_vm *vm, const struct mvmi_event *event,
-			 struct mvmi_regs *store, const struct mvmi_regs **ret,
-			 struct mvmi_error *err)
-{
-	enum mvmi_status status;
-
-	if (event->regs && mvmi_regset_has(event->regs->valid, MVMI_REG_RIP) &&
-	    mvmi_regset_has(event->regs->valid, MVMI_REG_CR3) &&
-	    mvmi_regset_has(event->regs->valid, MVMI_REG_CS)) {
-		*ret = event->regs;
-		return MVMI_OK;
-	}
-	if (!vm->conn->vcpu ||
-	    event->id.vcpu >= vm->conn->vcpu->count(vm->conn))
-		return fail(err, MVMI_ERR_UNSUPPORTED, "no registers");
-	*store = mvmi_regs_empty();
-	status = vm_settle(vm, vm->conn->vcpu->get(vm->conn, event->id.vcpu,
-						   HIT_GROUPS, store, err));
-	if (status == MVMI_OK)
-		*ret = store;
-	return status;
-}
-
-static void manager_undo(struct mvmi_vm *vm)
-{
-	struct bp_manager *m = vm->bp;
-
-	/* A call may fail once; what must not stay is tried again. */
-	for (struct bp *bp = m->first; bp; bp = bp->next) {
-		if (site_detach(m, bp, NULL) != MVMI_OK)
-			site_forget(m, bp->site);
-	}
-	/* Nothing of them is in the guest: this does not fail. */
-	while (m->first)
-		(void)bp_end(m, m->first, NULL);
-	cloak_end(m);
-	bp_sweep(m);
-}
-
-static void manager_fini(struct mvmi_vm *vm)
-{
-	struct bp_manager *m = vm->bp;
-
-	table_fini(&m->bps);
-	table_fini(&m->sites);
-	free(m);
-	vm->bp = NULL;
-	vm->patcher = NULL;
-}
-
 /* ---- what callers call ------------------------------------------------- */
 
 /** The CR3 to stop under, where the caller left it to us. */
@@ -306,12 +184,25 @@ make(struct bp_manager *m, const struct mvmi_bp_options *options,
 	return MVMI_OK;
 }
 
+/** No paging mode has it, five levels (57 bits) included; no bus has it. */
+static bool is_impossible(const struct mvmi_bp_options *what)
+{
+	if (what->physical)
+		return what->gpa.val >> 52;
+	return what->gva.val >> 56 && what->gva.val >> 56 != 0xff;
+}
+
 static enum mvmi_status
 check_add(const struct bp_manager *m, const struct mvmi_vm *vm,
 	  const struct bp *bp, struct mvmi_error *err)
 {
 	if (vm->read_only)
 		return fail(err, MVMI_ERR_DENIED, "the VM was opened to read");
+	if (is_impossible(&bp->what))
+		return fail(err, MVMI_ERR_INVALID,
+			    "0x%" PRIx64 " is no possible address",
+			    bp->what.physical ? bp->what.gpa.val
+					      : bp->what.gva.val);
 	if (needs_guest(bp) && (!m->guest.size || !m->guest.current))
 		return fail(err, MVMI_ERR_INVALID,
 			    "nobody here knows the guest's processes: "
@@ -332,7 +223,7 @@ mvmi_bp_add(struct mvmi_vm *vm, const struct mvmi_bp_options *options,
 	status = vm_poll(vm, err);
 	if (status != MVMI_OK)
 		return status;
-	bp_begin(m);
+	manager_begin(m);
 	status = make(m, options, &bp, err);
 	if (status != MVMI_OK)
 		return status;
@@ -351,7 +242,7 @@ mvmi_bp_add(struct mvmi_vm *vm, const struct mvmi_bp_options *options,
 	else
 		(void)bp_end(m, bp,
 			     NULL); /* It has no site: this is freeing. */
-	bp_sweep(m);
+	manager_sweep(m);
 	return status;
 }
 
@@ -363,13 +254,13 @@ mvmi_bp_remove(struct mvmi_vm *vm, uint64_t id, struct mvmi_error *err)
 	enum mvmi_status status;
 
 	if (m)
-		bp_begin(m);
+		manager_begin(m);
 	bp = find(m, id);
 	if (!bp || bp->parent)
 		return fail(err, MVMI_ERR_INVALID,
 			    "there is no breakpoint %" PRIu64, id);
 	status = bp_end(m, bp, err);
-	bp_sweep(m);
+	manager_sweep(m);
 	return fail_context(err, status,
 			    "breakpoint %" PRIu64 " can't be taken out", id);
 }
@@ -382,7 +273,7 @@ enum mvmi_status mvmi_bp_get(struct mvmi_vm *vm, uint64_t id,
 	const struct bp *bp;
 
 	if (m)
-		bp_begin(m);
+		manager_begin(m);
 	bp = find(m, id);
 	if (!bp || bp->parent)
 		return fail(err, MVMI_ERR_INVALID,
@@ -403,47 +294,6 @@ enum mvmi_status mvmi_bp_get(struct mvmi_vm *vm, uint64_t id,
 	return MVMI_OK;
 }
 
-enum mvmi_status
-mvmi_bp_set_guest(struct mvmi_vm *vm, const struct mvmi_bp_guest *guest,
-		  struct mvmi_error *err)
-{
-	struct bp_manager *m = manager_of(vm);
-
-	if (!m)
-		return fail(err, MVMI_ERR_NOMEM, "no memory for breakpoints");
-	if (m->guest_users)
-		return fail(err, MVMI_ERR_BUSY,
-			    "%zu breakpoints need the one before",
-			    m->guest_users);
-	memset(&m->guest, 0, sizeof(m->guest));
-	if (guest) {
-		memcpy(&m->guest, guest, MIN(guest->size, sizeof(m->guest)));
-		m->guest.size = sizeof(m->guest);
-	}
-	return MVMI_OK;
-}
-
-enum mvmi_status mvmi_bp_rearm(struct mvmi_vm *vm, struct mvmi_error *err)
-{
-	struct bp_manager *m = vm->bp;
-	enum mvmi_status status = vm_poll(vm, err);
-
-	if (status != MVMI_OK || !m)
-		return status;
-	bp_begin(m);
-	if (m->anew) {
-		m->anew = false;
-		return fail(err, MVMI_ERR_STALE,
-			    "the VM began anew; its breakpoints ended");
-	}
-	if (m->cloak.view)
-		status = cloak_enter(m, err);
-	if (status == MVMI_OK)
-		status = bp_follow_all(m, NULL, err);
-	bp_sweep(m);
-	return status;
-}
-
 enum mvmi_status mvmi_bp_end_process(struct mvmi_vm *vm, uint64_t process,
 				     struct mvmi_error *err)
 {
@@ -454,7 +304,7 @@ enum mvmi_status mvmi_bp_end_process(struct mvmi_vm *vm, uint64_t process,
 		return fail(err, MVMI_ERR_INVALID, "0 names no process");
 	if (!m)
 		return MVMI_OK;
-	bp_begin(m);
+	manager_begin(m);
 	for (struct bp *bp = m->first; bp && status == MVMI_OK; bp = bp->next) {
 		if (bp->parent || bp->what.process != process)
 			continue;
@@ -467,23 +317,6 @@ enum mvmi_status mvmi_bp_end_process(struct mvmi_vm *vm, uint64_t process,
 			bp_track(m, bp, false);
 		}
 	}
-	bp_sweep(m);
+	manager_sweep(m);
 	return status;
-}
-
-void mvmi_bp_hide(struct mvmi_vm *vm, mvmi_gpa gpa, struct mvmi_span bytes)
-{
-	const struct bp_manager *m = vm->bp;
-
-	if (!m || !m->int3_users)
-		return;
-	for (size_t i = 0; i < bytes.len; i++) {
-		const struct bp_site *site;
-
-		if (bytes.ptr[i] != OPCODE_INT3)
-			continue;
-		site = site_find_patch(m, mvmi_gpa_at(gpa.val + i));
-		if (site && site->means == MVMI_BP_INT3)
-			bytes.ptr[i] = site->original;
-	}
 }

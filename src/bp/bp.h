@@ -15,8 +15,8 @@
 #include "bp/table.h"
 #include "core/vm.h"
 
-#define bp_begin	     mvmi__bp_begin
-#define bp_regs		     mvmi__bp_regs
+#define manager_begin	     mvmi__manager_begin
+#define hit_regs	     mvmi__hit_regs
 #define bp_track	     mvmi__bp_track
 #define bp_link		     mvmi__bp_link
 #define bp_end		     mvmi__bp_end
@@ -27,6 +27,7 @@
 #define bp_follow	     mvmi__bp_follow
 #define bp_follow_all	     mvmi__bp_follow_all
 #define bp_on_cr3	     mvmi__bp_on_cr3
+#define manager_of	     mvmi__manager_of
 #define site_attach	     mvmi__site_attach
 #define site_detach	     mvmi__site_detach
 #define site_find_slot	     mvmi__site_find_slot
@@ -43,8 +44,8 @@
 #define step_owner	     mvmi__step_owner
 #define step_resume	     mvmi__step_resume
 #define step_find_gpa	     mvmi__step_find_gpa
-#define bp_unsubscribe	     mvmi__bp_unsubscribe
-#define bp_sweep	     mvmi__bp_sweep
+#define manager_unsubscribe  mvmi__manager_unsubscribe
+#define manager_sweep	     mvmi__manager_sweep
 
 #define OPCODE_INT3	     0xcc
 /** Longest instruction (SDM 2A 2.3.11). */
@@ -110,7 +111,6 @@ struct bp_site {
 	struct bp_site *page_next;  /**< on the same page */
 	struct bp *first;	    /**< in the order in which they came */
 	struct bp_site *next_dead;
-	bool dead;
 };
 
 struct bp_manager {
@@ -136,14 +136,22 @@ struct bp_manager {
 	struct cloak cloak;
 };
 
+/* ---- manager.c --------------------------------------------------------- */
+
+/** The VM's; made if there is none. NULL: no memory. */
+struct bp_manager *manager_of(struct mvmi_vm *vm);
+/** Take in a new incarnation: every breakpoint of the old one has ended. */
+void manager_begin(struct bp_manager *m);
+/**
+ * End a subscription, if there is one; 0 takes its place at once. Where that
+ * fails, the one who is called back no longer knows the token.
+ */
+void manager_unsubscribe(struct bp_manager *m, uint64_t *token);
+/** Free what ended, if no callback runs. */
+void manager_sweep(struct bp_manager *m);
+
 /* ---- bp.c: the life of a breakpoint ------------------------------------ */
 
-/** Take in a new incarnation: every breakpoint of the old one has ended. */
-void bp_begin(struct bp_manager *m);
-/** The registers of a vCPU that waits for the reply to event. */
-enum mvmi_status bp_regs(struct mvmi_vm *vm, const struct mvmi_event *event,
-			 struct mvmi_regs *store, const struct mvmi_regs **ret,
-			 struct mvmi_error *err);
 /** Count it among those whose page may move, or no longer. */
 void bp_track(struct bp_manager *m, struct bp *bp, bool track);
 /** Number it and put it among those that live. @return false: NOMEM. */
@@ -151,13 +159,6 @@ bool bp_link(struct bp_manager *m, struct bp *bp);
 /** Take it out of the guest, and free it once no callback runs. */
 enum mvmi_status
 bp_end(struct bp_manager *m, struct bp *bp, struct mvmi_error *err);
-/**
- * End a subscription, if there is one; 0 takes its place at once. Where that
- * fails, the one who is called back no longer knows the token.
- */
-void bp_unsubscribe(struct bp_manager *m, uint64_t *token);
-/** Free what ended, if no callback runs. */
-void bp_sweep(struct bp_manager *m);
 
 /* ---- space.c ----------------------------------------------------------- */
 
@@ -211,6 +212,10 @@ void site_sweep(struct bp_manager *m);
 
 /* ---- hit.c, returns.c -------------------------------------------------- */
 
+/** The registers of a vCPU that waits for the reply to event. */
+enum mvmi_status hit_regs(struct mvmi_vm *vm, const struct mvmi_event *event,
+			  struct mvmi_regs *store, const struct mvmi_regs **ret,
+			  struct mvmi_error *err);
 void hit_on_slot(struct mvmi_vm *vm, const struct mvmi_event *event,
 		 struct mvmi_reply *reply, void *arg);
 void hit_on_int3(struct mvmi_vm *vm, const struct mvmi_event *event,

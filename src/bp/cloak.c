@@ -81,7 +81,7 @@ static void on_step(struct mvmi_vm *vm, const struct mvmi_event *event,
 	struct cloak_cpu *cpu = cpu_of(&m->cloak, event->id.vcpu);
 	struct cloak_page *page;
 
-	bp_begin(m);
+	manager_begin(m);
 	if (!cpu || !cpu->token || cpu->token != event->subscription)
 		return;
 	page = cpu->wrote ? find_page(&m->cloak, cpu->gfn) : NULL;
@@ -130,7 +130,7 @@ static void on_memory(struct mvmi_vm *vm, const struct mvmi_event *event,
 	struct cloak_cpu *cpu = cpu_of(&m->cloak, event->id.vcpu);
 
 	(void)vm;
-	bp_begin(m);
+	manager_begin(m);
 	if (!cpu || event->subscription != m->cloak.token ||
 	    !find_page(&m->cloak, mvmi_gfn_of(event->gpa)) ||
 	    ((event->fields & MVMI_FIELD_VIEW) && event->view != m->cloak.view))
@@ -277,9 +277,9 @@ void cloak_end(struct bp_manager *m)
 				conn->view->destroy(conn, cloak->view, NULL));
 	}
 	table_fini(&cloak->pages);
-	bp_unsubscribe(m, &cloak->token);
+	manager_unsubscribe(m, &cloak->token);
 	for (unsigned i = 0; i < cloak->cpu_count; i++)
-		bp_unsubscribe(m, &cloak->cpus[i].token);
+		manager_unsubscribe(m, &cloak->cpus[i].token);
 	free(cloak->cpus);
 	memset(cloak, 0, sizeof(*cloak));
 }

@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* A vCPU came to a site: whose breakpoint is that, and what do they say? */
+#include "base/error.h"
 #include "base/util.h"
 #include "bp/bp.h"
+
+enum mvmi_status hit_regs(struct mvmi_vm *vm, const struct mvmi_event *event,
+			  struct mvmi_regs *store, const struct mvmi_regs **ret,
+			  struct mvmi_error *err)
+{
+	enum mvmi_status status;
+
+	if (event->regs && mvmi_regset_has(event->regs->valid, MVMI_REG_RIP) &&
+	    mvmi_regset_has(event->regs->valid, MVMI_REG_CR3) &&
+	    mvmi_regset_has(event->regs->valid, MVMI_REG_CS)) {
+		*ret = event->regs;
+		return MVMI_OK;
+	}
+	if (!vm->conn->vcpu ||
+	    event->id.vcpu >= vm->conn->vcpu->count(vm->conn))
+		return fail(err, MVMI_ERR_UNSUPPORTED, "no registers");
+	*store = mvmi_regs_empty();
+	status = vm_settle(vm, vm->conn->vcpu->get(vm->conn, event->id.vcpu,
+						   HIT_GROUPS, store, err));
+	if (status == MVMI_OK)
+		*ret = store;
+	return status;
+}
 
 /** One passage, and what was found out of it so far. */
 struct passage {
@@ -148,7 +172,7 @@ pass(struct bp_manager *m, struct bp_site *site, const struct mvmi_event *event,
 			call_back(&p, bp, reply);
 	}
 	if (--m->depth == 0)
-		bp_sweep(m);
+		manager_sweep(m);
 }
 
 void hit_on_slot(struct mvmi_vm *vm, const struct mvmi_event *event,
@@ -159,8 +183,8 @@ void hit_on_slot(struct mvmi_vm *vm, const struct mvmi_event *event,
 	struct mvmi_regs store;
 	struct bp_site *site;
 
-	bp_begin(m);
-	if (bp_regs(vm, event, &store, &regs, NULL) != MVMI_OK)
+	manager_begin(m);
+	if (hit_regs(vm, event, &store, &regs, NULL) != MVMI_OK)
 		return;
 	site = site_find_slot(m, mvmi_gva_at(regs->x86.rip),
 			      event->subscription);
@@ -177,11 +201,11 @@ void hit_on_int3(struct mvmi_vm *vm, const struct mvmi_event *event,
 	struct bp_site *site;
 	mvmi_gpa gpa;
 
-	bp_begin(m);
+	manager_begin(m);
 	if (event->subscription != m->int3_token ||
 	    !step_find_gpa(m, event, &gpa))
 		return;
 	site = site_find_patch(m, gpa);
-	if (site && bp_regs(vm, event, &store, &regs, NULL) == MVMI_OK)
+	if (site && hit_regs(vm, event, &store, &regs, NULL) == MVMI_OK)
 		pass(m, site, event, regs, reply);
 }

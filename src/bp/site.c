@@ -114,7 +114,7 @@ need_int3_events(struct bp_manager *m, struct mvmi_error *err)
 static void drop_int3_events(struct bp_manager *m)
 {
 	if (!m->int3_users)
-		bp_unsubscribe(m, &m->int3_token);
+		manager_unsubscribe(m, &m->int3_token);
 }
 
 static enum mvmi_status write_byte(struct bp_manager *m, mvmi_gpa gpa,
@@ -205,7 +205,6 @@ uninstall(struct bp_manager *m, struct bp_site *site, struct mvmi_error *err)
 static void bury(struct bp_manager *m, struct bp_site *site)
 {
 	table_remove(&m->sites, &site->node);
-	site->dead = true;
 	site->next_dead = m->dead_sites;
 	m->dead_sites = site;
 }

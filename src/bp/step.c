@@ -52,7 +52,7 @@ bool step_find_gpa(struct bp_manager *m, const struct mvmi_event *event,
 		*ret = event->gpa;
 		return true;
 	}
-	if (bp_regs(m->vm, event, &store, &regs, NULL) != MVMI_OK)
+	if (hit_regs(m->vm, event, &store, &regs, NULL) != MVMI_OK)
 		return false;
 	space = space_of(m, regs);
 	if (!space)
@@ -103,7 +103,7 @@ static size_t read_code(struct bp_manager *m, const struct mvmi_event *event,
 		return 0;
 	mvmi_bp_hide(m->vm, gpa, (struct mvmi_span){ code, len });
 	if (len < INSN_LEN_MAX &&
-	    bp_regs(m->vm, event, &store, &regs, NULL) == MVMI_OK)
+	    hit_regs(m->vm, event, &store, &regs, NULL) == MVMI_OK)
 		len += read_beyond(
 			m, regs, len,
 			(struct mvmi_span){ code + len, INSN_LEN_MAX - len });
@@ -148,7 +148,7 @@ uint64_t step_owner(struct mvmi_vm *vm, const struct mvmi_event *event)
 
 	if (event->kind != MVMI_EVENT_INT3)
 		return 0;
-	bp_begin(m);
+	manager_begin(m);
 	if (!step_find_gpa(m, event, &gpa))
 		return 0;
 	site = site_find_patch(m, gpa);
@@ -167,7 +167,7 @@ void step_resume(struct mvmi_vm *vm, const struct mvmi_event *event,
 
 	if (event->kind != MVMI_EVENT_INT3)
 		return;
-	bp_begin(m);
+	manager_begin(m);
 	if (!step_find_gpa(m, event, &gpa))
 		return;
 	site = site_find_patch(m, gpa);

@@ -380,6 +380,19 @@ static void a_refusal_says_what_was_tried(void)
 	end();
 }
 
+static void an_impossible_address_is_refused(void)
+{
+	struct mvmi_bp_options options = at(UINT64_C(0x1234567800000000));
+
+	begin("tcg");
+	CHECK(add(&a, options) == MVMI_ERR_INVALID);
+	options.physical = true;
+	options.gpa = mvmi_gpa_at(UINT64_C(1) << 52);
+	CHECK(add(&a, options) == MVMI_ERR_INVALID);
+	CHECK(add(&a, at(UINT64_C(0xffffffff81000000))) == MVMI_OK);
+	end();
+}
+
 static void slots_run_out_and_come_back(void)
 {
 	struct watcher slots[4] = { 0 };
@@ -445,5 +458,6 @@ TESTS(T(each_vm_has_its_means), T(a_hit_is_told_and_the_guest_goes_on),
       T(a_filter_by_vcpu_keeps_others_out), T(the_guests_own_int3_is_its_own),
       T(others_hear_of_the_guests_int3s_only),
       T(a_skip_leaves_the_instruction_out), T(a_rip_that_is_set_is_gone_to),
-      T(a_refusal_says_what_was_tried), T(slots_run_out_and_come_back),
-      T(what_is_not_there_is_not_removed), T(thousands_are_kept_apart))
+      T(a_refusal_says_what_was_tried), T(an_impossible_address_is_refused),
+      T(slots_run_out_and_come_back), T(what_is_not_there_is_not_removed),
+      T(thousands_are_kept_apart))
