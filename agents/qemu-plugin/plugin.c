@@ -46,7 +46,9 @@ context_regs(void *arg, uint32_t vcpu, uint32_t groups, struct agent_regs *regs)
 	(void)arg;
 	if (!qemu.usable || !side->cpu)
 		return;
-	insn_make_exact(side);
+	/* At a reset it has left the code that it was in for good. */
+	if (side->in_exec)
+		insn_make_exact(side);
 	regs_read(side, groups, regs);
 }
 
