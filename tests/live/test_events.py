@@ -362,6 +362,23 @@ def vm_can_be_read_while_events_come(guest):
         check_equal(watch.process.wait(10), 0, 'exit code')
 
 
+@case(fresh=True, extra=('-action', 'reboot=reset'), **GUEST)
+def reset_is_told_and_events_go_on(guest):
+    with watching(guest, '--reset', '--port=' + GATE_PORT) as watch:
+        wait_until(watch.is_at_gate, 'the first event')
+        guest.truth.execute('system_reset')
+        wait_until(lambda: b'"reset"' in watch.text(), 'the reset')
+        at = watch.last()['seq']
+        wait_until(lambda: watch.is_at_gate(at), 'the gate')
+        code, events, err = watch.stop()
+    check_equal(code, 0, 'exit code of ' + err)
+    # The firmware may reset the machine again.
+    resets = [one for one in events if one['kind'] == 'reset']
+    check(1 <= len(resets) <= 3, 'resets:', resets)
+    check(not any('rip' in one for one in resets), resets)
+    check_equal(guest.read_file('serial').count(b'READY'), 2, 'starts')
+
+
 @case(fresh=True, **GUEST)
 def end_of_the_vm_ends_it(guest):
     with watching(guest, '--port') as watch:

@@ -404,7 +404,9 @@ static int subscribe_one(struct watch *watch, struct mvmi_subscription *what,
 	what->async =
 		desc->async && (!sync_wanted || desc->holds == MVMI_HOLDS_NONE);
 	what->hold_when_full = what->async && lossless;
-	what->groups = MVMI_REGS_GENERAL | MVMI_REGS_CONTROL;
+	/* A reset is of no instruction. */
+	if (desc->holds != MVMI_HOLDS_NONE)
+		what->groups = MVMI_REGS_GENERAL | MVMI_REGS_CONTROL;
 	if (watch->vcpus) {
 		what->vcpus = watch->vcpus;
 		what->filters |= MVMI_FILTER_VCPU;
