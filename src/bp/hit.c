@@ -97,12 +97,17 @@ call_back(struct passage *p, struct bp *bp, struct mvmi_reply *reply)
 {
 	struct mvmi_bp_hit hit = p->hit;
 
+	if (bp->spent) {
+		/* It could not be taken out when it should have been. */
+		spend(p->m, bp);
+		return;
+	}
 	hit.bp = bp->node.key;
 	hit.count = bp->hits + 1;
 	if (bp->what.condition && !bp->what.condition(p->m->vm, &hit, bp->arg))
 		return;
 	bp->hits++;
-	if (bp->dead || bp->spent || bp->hits <= bp->what.ignore_count)
+	if (bp->dead || bp->hits <= bp->what.ignore_count)
 		return;
 	if (bp->what.one_shot)
 		spend(p->m, bp);

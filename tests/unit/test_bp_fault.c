@@ -115,6 +115,49 @@ static void no_call_that_fails_leaves_anything_in_the_guest(void)
 	}
 }
 
+/** @return How many calls were made until it was armed, and in all. */
+static uint64_t
+shoot_once(const struct way *way, uint64_t call, uint64_t *ret_armed)
+{
+	struct mvmi_bp_info info = { .size = sizeof(info) };
+	struct mvmi_bp_options options = by(way, CODE);
+	uint64_t calls;
+
+	begin_faulty(way->personality, call);
+	options.one_shot = true;
+	CHECK(add(&a, options) == MVMI_OK);
+	*ret_armed = fault_calls(vm->conn);
+	for (unsigned i = 0; i < 3; i++) {
+		walk(0, CODE, 1);
+		dispatch_all();
+	}
+	calls = fault_calls(vm->conn);
+	CHECK(a.calls == 1 && mock_seen(far, 0).executed == 3);
+	CHECK(mock_seen(far, 0).delivered == 0);
+	CHECK(mvmi_bp_get(vm, a.bp, &info, NULL) == MVMI_ERR_INVALID);
+	check_code_is_untouched();
+	end();
+	return calls;
+}
+
+/** One that can't be taken out at its hit is at the next passage. */
+static void a_one_shot_is_told_once_whatever_fails(void)
+{
+	EACH_WAY(way)
+	{
+		uint64_t armed;
+		uint64_t last = shoot_once(way, 0, &armed);
+
+		CHECK(last > armed);
+		for (uint64_t call = armed + 1; call <= last; call++) {
+			uint64_t same;
+
+			(void)shoot_once(way, call, &same);
+			CHECK(same == armed);
+		}
+	}
+}
+
 static void a_vm_that_ended_is_closed_all_the_same(void)
 {
 	EACH_WAY(way)
@@ -166,5 +209,6 @@ static void a_reset_ends_them_and_is_told_once(void)
 }
 
 TESTS(T(no_call_that_fails_leaves_anything_in_the_guest),
+      T(a_one_shot_is_told_once_whatever_fails),
       T(a_vm_that_ended_is_closed_all_the_same),
       T(a_reset_ends_them_and_is_told_once))
