@@ -169,6 +169,11 @@ struct agent_context {
 	 */
 	void (*reply)(void *arg, uint32_t vcpu,
 		      const struct agent_reply *reply);
+	/**
+	 * After agent_raise() the host looks by itself whether the VM is held,
+	 * and parks the vCPU where that is better than in here.
+	 */
+	bool parks;
 	void *arg;
 };
 
@@ -176,7 +181,7 @@ struct agent_context {
  * An event: filter it, post it to the ring of who wants it so, and wait for the
  * reply of who wants that, for no longer than the deadline.
  *
- * However long it took: on return the VM is not held.
+ * However long it took: on return the VM is not held, unless the host parks.
  *
  * @param event  What the descriptor's fields promise, and rip or cr3 if known
  *               says so; generation, subscription and time are filled in here.

@@ -277,7 +277,8 @@ static bool take_reply(struct raising *raising, struct agent_reply *reply)
 		SHARED_STORE(&slot->state, AGENT_SLOT_IDLE);
 	}
 	atomic_store(&raising->vcpu->state, VCPU_RUNS);
-	agent_vcpu_park(raising->agent, event->vcpu);
+	if (!context->parks)
+		agent_vcpu_park(raising->agent, event->vcpu);
 	return replied;
 }
 

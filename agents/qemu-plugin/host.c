@@ -278,9 +278,8 @@ struct notifier {
 static void tell_machine(enum mvmi_event_kind kind)
 {
 	struct agent_event event = { .kind = kind, .phase = MVMI_PHASE_AFTER };
-	struct agent_reply reply;
 
-	(void)plugin_raise(0, &event, &reply);
+	plugin_tell(&event);
 }
 
 /** Also before a snapshot is loaded. */

@@ -298,6 +298,9 @@ static void emulate(struct vcpu_side *side, const struct insn *insn,
 /** Leave the translated code; whatever is in memory now counts. */
 static _Noreturn void leave(struct vcpu_side *side)
 {
+	/* Before the next block it is asked whether there is work. */
+	if (side->held)
+		host.kick(NULL, (uint32_t)(side - vcpu_sides));
 	side->in_exec = false;
 	qemu.cpu_loop_exit_noexc(side->cpu);
 	__builtin_unreachable();
@@ -419,7 +422,7 @@ raise_stage(uint32_t vcpu, const struct site *site, enum stage stage)
 	if (replied && reply.action == MVMI_ACTION_CONTINUE &&
 	    !is_dirty(&reply.regs))
 		replied = false;
-	if (replied || atomic_load(&side->touched) ||
+	if (replied || side->held || atomic_load(&side->touched) ||
 	    atomic_load(&side->injects) || side->code_changes != code_changes())
 		apply(side, site, stage, replied ? &reply : NULL);
 	/* As if nobody had looked. */
@@ -474,7 +477,7 @@ void insn_interrupted(uint32_t vcpu, struct agent_event *event, uintptr_t ra)
 	if (replied && reply.action != MVMI_ACTION_INJECT &&
 	    !is_dirty(&reply.regs))
 		replied = false;
-	if (replied || atomic_load(&side->touched) ||
+	if (replied || side->held || atomic_load(&side->touched) ||
 	    atomic_load(&side->injects) || side->code_changes != code_changes())
 		apply_within(side, event, replied ? &reply : NULL);
 	put_back(side);

@@ -65,8 +65,21 @@ context_reply(void *arg, uint32_t vcpu, const struct agent_reply *reply)
 	atomic_store(&side->touched, true);
 }
 
-static const struct agent_context context = { context_cr3, context_regs,
-					      context_reply, NULL };
+/*
+ * Who parks in the middle of QEMU's execution can't be stopped by QEMU, nor
+ * ended: translated code is left first, where it can be.
+ */
+static const struct agent_context within = {
+	.cr3 = context_cr3,
+	.regs = context_regs,
+	.reply = context_reply,
+};
+static const struct agent_context leaving = {
+	.cr3 = context_cr3,
+	.regs = context_regs,
+	.reply = context_reply,
+	.parks = true,
+};
 
 /** With one thread for all vCPUs, the others rest while one of them waits. */
 static void rest_others(uint32_t vcpu, bool rest)
@@ -87,16 +100,25 @@ bool plugin_raise(uint32_t vcpu, struct agent_event *event,
 		  struct agent_reply *reply)
 {
 	bool locked = qemu.usable && qemu.bql_locked();
+	bool leaves = qemu.usable && vcpu_sides[vcpu].ra;
 	bool replied;
 
 	if (locked)
 		qemu.bql_unlock();
 	rest_others(vcpu, true);
-	replied = agent_raise(agent, event, &context, reply);
+	replied = agent_raise(agent, event, leaves ? &leaving : &within, reply);
+	vcpu_sides[vcpu].held = leaves && agent_vcpu_run(agent, vcpu);
 	rest_others(vcpu, false);
 	if (locked)
 		qemu.bql_lock(__FILE__, __LINE__);
 	return replied;
+}
+
+void plugin_tell(struct agent_event *event)
+{
+	struct agent_reply reply;
+
+	(void)agent_raise(agent, event, &within, &reply);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */

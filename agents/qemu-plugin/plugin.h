@@ -44,6 +44,7 @@ struct vcpu_side {
 	/* While an instruction's event waits: how to go back. */
 	uintptr_t ra; /**< into the translated code; 0: state is exact */
 	bool exact;   /**< rip and flags were made exact */
+	bool held;    /**< it is to park, outside of the translated code */
 	uint64_t eip;
 	uint32_t cc_op;
 	unsigned code_changes;
@@ -78,6 +79,9 @@ extern struct vcpu_side vcpu_sides[AGENT_VCPUS_MAX];
 /** Raise, with the big lock dropped and other vCPUs of this thread at rest. */
 bool plugin_raise(uint32_t vcpu, struct agent_event *event,
 		  struct agent_reply *reply);
+
+/** Tell of something that is no vCPU's, from whatever thread. */
+void plugin_tell(struct agent_event *event);
 
 /* ---- code.c ------------------------------------------------------------- */
 

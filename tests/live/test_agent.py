@@ -350,6 +350,19 @@ def a_held_vm_can_be_stopped_and_looked_at(guest):
         guest.truth.execute('cont')
 
 
+@case(fresh=True, **GUEST)
+def a_vm_that_is_held_with_an_event_answered_can_end(guest):
+    session = Session(guest)
+    event = session.catch('cr3-write')
+    session.agent.hold()
+    session.agent.reply(event)
+    begin = time.monotonic()
+    guest.process.terminate()
+    guest.process.wait(10)
+    check(time.monotonic() - begin < 1, 'QEMU waited for the hold')
+    session.agent.close()
+
+
 @case(**GUEST)
 def an_overdue_event_is_continued_and_its_reply_is_stale(guest):
     agent = Agent(guest.pid, deadline_ms=100)
