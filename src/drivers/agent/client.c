@@ -551,7 +551,7 @@ agent_client_get_access(struct agent_client *client, uint32_t view,
 			mvmi_gfn gfn, uint32_t *ret, struct mvmi_error *err)
 {
 	struct agent_access what = { gfn.val, view, 0 };
-	struct agent_access got;
+	struct agent_access got = { .gfn = 0 };
 	struct agent_call call = { .request = AGENT_ACCESS_GET,
 				   .body = &what,
 				   .body_len = sizeof(what),
