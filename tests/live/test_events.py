@@ -245,7 +245,10 @@ def exceptions_and_memory_equal_where_they_are_offered(guest):
                                 '--lossless')
     compare(guest, own, events, kinds)
     faults = [one for one in events if one.get('exception') == '#PF']
-    check(all(one['cr2'] == '0x50000000' for one in faults), faults[:1])
+    check(all(one['cr2'] == '0x50000000' and one['error_code'] == '0x0'
+              for one in faults), faults[:1])
+    check(not any('cr2' in one or 'error_code' in one for one in events
+                  if one.get('exception') == '#UD'), 'CR2 of #UD')
 
 
 @case(**GUEST)

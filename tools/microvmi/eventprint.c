@@ -43,14 +43,32 @@ static bool place_of(const struct mvmi_event *event, uint64_t *ret)
 	return true;
 }
 
-/** What will be read isn't known before. */
+/** SDM 3A 6.3.1: those that push one. */
+static bool tells_error_code(const struct mvmi_event *event)
+{
+	static const uint32_t vectors =
+		1U << 8 | 1U << 10 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 14 |
+		1U << 17 | 1U << 21 | 1U << 29 | 1U << 30;
+
+	return tells(event, MVMI_FIELD_ERROR_CODE) && event->vector < 32 &&
+	       (vectors >> event->vector & 1);
+}
+
+static bool is_page_fault(const struct mvmi_event *event)
+{
+	return event->kind == MVMI_EVENT_EXCEPTION && event->vector == 14;
+}
+
+/** What will be read isn't known before; CR2 is of page faults only. */
 static bool tells_value(const struct mvmi_event *event)
 {
 	bool reads = (event->kind == MVMI_EVENT_PORT_IO ||
 		      event->kind == MVMI_EVENT_DR_ACCESS) &&
 		     !(event->access & MVMI_ACCESS_W);
+	bool has_none =
+		event->kind == MVMI_EVENT_EXCEPTION && !is_page_fault(event);
 
-	return tells(event, MVMI_FIELD_VALUE) && !reads;
+	return tells(event, MVMI_FIELD_VALUE) && !reads && !has_none;
 }
 
 static const char *access_name(uint8_t access)
@@ -161,10 +179,9 @@ static void say_vector(struct detail *detail, const struct mvmi_event *event)
 		say(detail, "%s", name);
 	else
 		say(detail, "vector 0x%" PRIx32, event->vector);
-	if (tells(event, MVMI_FIELD_ERROR_CODE))
+	if (tells_error_code(event))
 		say(detail, " error 0x%" PRIx32, event->error_code);
-	if (event->kind == MVMI_EVENT_EXCEPTION && event->vector == 14 &&
-	    tells(event, MVMI_FIELD_VALUE))
+	if (is_page_fault(event) && tells_value(event))
 		say(detail, " at 0x%" PRIx64, event->value);
 }
 
@@ -400,7 +417,7 @@ static void put_fields(const struct mvmi_event *event)
 		put_number("vector", event->vector);
 	if (tells(event, MVMI_FIELD_VECTOR) && name)
 		put_text("exception", name);
-	if (tells(event, MVMI_FIELD_ERROR_CODE))
+	if (tells_error_code(event))
 		put_hex("error_code", event->error_code);
 	if (tells(event, MVMI_FIELD_ACCESS))
 		put_text("access", access_name(event->access));
