@@ -280,10 +280,10 @@ static void a_thousand_breakpoints_find_theirs(void)
 	for (unsigned i = 0; i < 1000; i++)
 		ids[i] = enable((struct mvmi_subscription){
 			.kind = MVMI_EVENT_HW_BREAKPOINT,
-			.start = 0xffffffff81000000 + i * 16 });
+			.start = 0xffffffff81000000 + UINT64_C(16) * i });
 	CHECK(atomic_load(&fake->subscriptions) == 1000);
 	for (unsigned i = 0; i < 1000; i += 37) {
-		hit.gva = 0xffffffff81000000 + i * 16;
+		hit.gva = 0xffffffff81000000 + UINT64_C(16) * i;
 		fake_raise(fake, 0, hit, 1);
 		event = next();
 		CHECK(event.subscription == ids[i]);

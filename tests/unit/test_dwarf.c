@@ -88,12 +88,13 @@ field_of(const struct mvmi_types *types, const char *path)
 	return field;
 }
 
-#define CHECK_FIELD(member)                                                \
-	do {                                                               \
-		struct mvmi_field f = field_of(types, #member);            \
-		CHECK(f.offset == offsetof(struct sample, member));        \
-		CHECK(f.size == sizeof(((struct sample *)NULL)->member) && \
-		      f.bit_size == 0);                                    \
+#define CHECK_FIELD(member)                                               \
+	do {                                                              \
+		struct mvmi_field f = field_of(types, #member);           \
+		CHECK(f.offset == offsetof(struct sample, member));       \
+		CHECK(f.size == sizeof(__typeof__(((struct sample *)NULL) \
+							  ->member)) &&   \
+		      f.bit_size == 0);                                   \
 	} while (0)
 
 static void members_are_where_the_compiler_puts_them(void)
