@@ -213,7 +213,9 @@ char mvmi_task_state_letter(enum mvmi_task_state state)
 {
 	size_t i = (size_t)state;
 
-	return i < ARRAY_LEN(state_letters) ? state_letters[i] : '?';
+	if (i >= ARRAY_LEN(state_letters))
+		return '?';
+	return state_letters[i];
 }
 
 static const char *const kind_names[] = {

@@ -30,7 +30,7 @@ static enum mvmi_status read_links(struct mvmi_space *space, uint64_t gva,
 enum mvmi_status links_walk(struct mvmi_space *space, mvmi_gva head,
 			    links_fn fn, void *arg, struct mvmi_error *err)
 {
-	struct links links;
+	struct links links = { 0 };
 	enum mvmi_status status = read_links(space, head.val, &links, err);
 	uint64_t last = head.val;
 
