@@ -504,7 +504,7 @@ static void a_vcpu_that_never_comes_is_a_timeout(void)
 	CHECK(atomic_load(&fake->kicks) > 10);
 	/* And the hold is not in force. */
 	atomic_store(&fake->deaf, false);
-	CHECK(is_running());
+	CHECK(FAKE_EVENTUALLY(is_running()));
 	CHECK(agent_client_hold(client, &err) == MVMI_OK);
 	teardown();
 }
