@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "commands.h"
 #include "diag.h"
 #include "eventlist.h"
@@ -16,9 +16,6 @@
 #include "number.h"
 #include "output.h"
 #include "target.h"
-
-#define NS_PER_S  UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
 
 /* While nothing comes, signals and the end of --duration are looked for. */
 #define SLICE_MS 100
@@ -146,14 +143,6 @@ struct watch {
 	size_t root_count; /**< 0: of all page tables */
 	uint64_t vcpus;	   /**< 0: all */
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- the command line -------------------------------------------------- */
 
@@ -378,7 +367,7 @@ static void on_event(struct mvmi_vm *vm, const struct mvmi_event *event,
 	uint64_t *lost = &watch->lost[event->id.vcpu % VCPUS_MAX];
 	struct eventprint_place place = {
 		.seq = watch->count + 1,
-		.time_ns = clock_ns(CLOCK_REALTIME),
+		.time_ns = clock_realtime_ns(),
 		.lost = event->lost - *lost,
 	};
 
@@ -455,13 +444,13 @@ static bool is_over(const struct watch *watch, uint64_t end_ns)
 		return true;
 	if (watch->limit && watch->count == watch->limit)
 		return true;
-	return end_ns && clock_ns(CLOCK_MONOTONIC) >= end_ns;
+	return end_ns && clock_monotonic_ns() >= end_ns;
 }
 
 /** How long to wait: what has been printed is on its way already. */
 static int slice_ms(uint64_t end_ns)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = clock_monotonic_ns();
 
 	if (end_ns && now >= end_ns)
 		return 0;
@@ -478,7 +467,7 @@ static int watch_events(struct watch *watch)
 	int code = EXIT_OK;
 
 	if (duration > 0)
-		end_ns = clock_ns(CLOCK_MONOTONIC) +
+		end_ns = clock_monotonic_ns() +
 			 (uint64_t)(duration * (double)NS_PER_S);
 	while (code == EXIT_OK && !is_over(watch, end_ns)) {
 		struct mvmi_error err;
@@ -539,8 +528,8 @@ static int run_watch(struct watch *watch)
 	if (code == EXIT_OK)
 		code = look_into_guest(watch);
 	interrupt_catch();
-	begin = clock_ns(CLOCK_MONOTONIC);
-	watch->print.start_ns = clock_ns(CLOCK_REALTIME);
+	begin = clock_monotonic_ns();
+	watch->print.start_ns = clock_realtime_ns();
 	if (code == EXIT_OK)
 		code = subscribe_all(watch);
 	if (code != EXIT_OK)
@@ -549,7 +538,7 @@ static int run_watch(struct watch *watch)
 		eventprint_heading();
 	code = watch_events(watch);
 	if (code != EXIT_PIPE)
-		summarize(watch, clock_ns(CLOCK_MONOTONIC) - begin);
+		summarize(watch, clock_monotonic_ns() - begin);
 	return code;
 }
 

@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "cpunames.h"
 #include "output.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 /* What is longer makes the columns after it move. */
 #define DETAIL_WIDTH 44

@@ -4,26 +4,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "number.h"
 
 #define DELAY_MS    1000
 #define INTERVAL_MS 200
 #define BAR_LEN	    24
 
-uint64_t progress_now_ms(void)
+static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_monotonic_ns() / NS_PER_MS;
 }
 
 void progress_begin(struct progress *progress, uint64_t total)
 {
-	uint64_t now = progress_now_ms();
+	uint64_t now = now_ms();
 
 	*progress = (struct progress){
 		.total = total,
@@ -63,7 +60,7 @@ void progress_update(struct progress *progress, uint64_t done)
 
 	if (!progress->enabled)
 		return;
-	now = progress_now_ms();
+	now = now_ms();
 	if (now - progress->begin_ms < DELAY_MS ||
 	    now - progress->drawn_ms < INTERVAL_MS)
 		return;

@@ -24,7 +24,4 @@ void progress_update(struct progress *progress, uint64_t done);
 /** Wipe the line, so that messages begin on one of their own. */
 void progress_end(struct progress *progress);
 
-/** Milliseconds of a clock that only goes forward. */
-uint64_t progress_now_ms(void);
-
 #endif /* MICROVMI_TOOL_PROGRESS_H */

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "diag.h"
 
 /* Reading takes at most one part in so many of our time. */
@@ -15,15 +15,6 @@
 
 /* PCID, and the bit that says to keep the TLB (SDM 3A 4.10.4.1). */
 #define ROOT_MASK UINT64_C(0x000ffffffffff000)
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) +
-	       (uint64_t)ts.tv_nsec;
-}
 
 static int compare(const void *one, const void *two)
 {
@@ -80,7 +71,7 @@ static void refresh(struct taskcache *cache, uint64_t now)
 	uint64_t end;
 
 	read_tasks(cache);
-	end = now_ns();
+	end = clock_monotonic_ns();
 	cache->next_read_ns = end + (SHARE - 1) * (end - now);
 	cache->stale_ns = end + STALE_NS;
 }
@@ -104,7 +95,7 @@ taskcache_find(struct taskcache *cache, uint64_t cr3)
 
 	if (!cache->os)
 		return NULL;
-	now = now_ns();
+	now = clock_monotonic_ns();
 	found = look_up(cache, cr3);
 	if ((!found || now >= cache->stale_ns) && now >= cache->next_read_ns) {
 		refresh(cache, now);
