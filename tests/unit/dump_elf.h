@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** @file Building ELF cores by hand, and a source that reads them. */
+/** @file ELF cores built by hand, and what the parser makes of them. */
 #ifndef MICROVMI_TEST_DUMP_ELF_H
 #define MICROVMI_TEST_DUMP_ELF_H
 
@@ -19,36 +19,36 @@ struct build {
 	unsigned phnum;
 };
 
-static void put_le(uint8_t *at, uint64_t value, size_t width)
+static inline void put_le(uint8_t *at, uint64_t value, size_t width)
 {
 	for (size_t i = 0; i < width; i++)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static void put(struct build *b, uint64_t value, size_t width)
+static inline void put(struct build *b, uint64_t value, size_t width)
 {
 	put_le(b->bytes + b->len, value, width);
 	b->len += width;
 }
 
-static void put_zeros(struct build *b, size_t n)
+static inline void put_zeros(struct build *b, size_t n)
 {
 	memset(b->bytes + b->len, 0, n);
 	b->len += n;
 }
 
-static size_t build_ehdr_len(const struct build *b)
+static inline size_t build_ehdr_len(const struct build *b)
 {
 	return b->word == 8 ? 64 : 52;
 }
 
-static size_t build_phdr_len(const struct build *b)
+static inline size_t build_phdr_len(const struct build *b)
 {
 	return b->word == 8 ? 56 : 32;
 }
 
 /** Header and room for phnum program headers, which follow it. */
-static void
+static inline void
 build_start(struct build *b, size_t word, unsigned machine, unsigned phnum)
 {
 	*b = (struct build){ .word = word };
@@ -72,19 +72,19 @@ build_start(struct build *b, size_t word, unsigned machine, unsigned phnum)
 }
 
 /** Where e_phnum lies. */
-static uint8_t *build_phnum_at(struct build *b)
+static inline uint8_t *build_phnum_at(struct build *b)
 {
 	return b->bytes + (b->word == 8 ? 56 : 44);
 }
 
-static uint8_t *build_shoff_at(struct build *b)
+static inline uint8_t *build_shoff_at(struct build *b)
 {
 	return b->bytes + (b->word == 8 ? 40 : 32);
 }
 
 /** Fill the next program header; vaddr is paddr. */
-static void build_phdr(struct build *b, uint32_t type, uint64_t off,
-		       uint64_t paddr, uint64_t filesz, uint64_t memsz)
+static inline void build_phdr(struct build *b, uint32_t type, uint64_t off,
+			      uint64_t paddr, uint64_t filesz, uint64_t memsz)
 {
 	uint8_t *at =
 		b->bytes + build_ehdr_len(b) + b->phnum++ * build_phdr_len(b);
@@ -100,7 +100,7 @@ static void build_phdr(struct build *b, uint32_t type, uint64_t off,
 }
 
 /** A PT_LOAD of len bytes of fill, appended to the file. */
-static void
+static inline void
 build_load(struct build *b, uint64_t paddr, size_t len, uint8_t fill)
 {
 	build_phdr(b, 1, b->len, paddr, len, len);
@@ -109,7 +109,7 @@ build_load(struct build *b, uint64_t paddr, size_t len, uint8_t fill)
 }
 
 /** The head of a note; namesz counts the NUL, desc is the caller's to put. */
-static void
+static inline void
 build_note(struct build *b, const char *name, uint32_t type, uint32_t descsz)
 {
 	size_t namesz = strlen(name) + 1;
@@ -123,7 +123,7 @@ build_note(struct build *b, const char *name, uint32_t type, uint32_t descsz)
 }
 
 /** Make what was appended since start the core's notes. */
-static void build_notes_end(struct build *b, size_t start)
+static inline void build_notes_end(struct build *b, size_t start)
 {
 	build_phdr(b, 4, start, 0, b->len - start, b->len - start);
 }
@@ -134,7 +134,7 @@ struct mem_source {
 	const uint8_t *bytes;
 };
 
-static enum mvmi_status
+static inline enum mvmi_status
 mem_source_read(const struct dump_source *source, uint64_t off,
 		struct mvmi_span dst, struct mvmi_error *err)
 {
@@ -148,7 +148,7 @@ mem_source_read(const struct dump_source *source, uint64_t off,
 	return MVMI_OK;
 }
 
-static enum mvmi_status
+static inline enum mvmi_status
 parse_bytes(struct mvmi_bytes bytes, struct dump_image *ret,
 	    struct mvmi_error *err)
 {
@@ -158,6 +158,51 @@ parse_bytes(struct mvmi_bytes bytes, struct dump_image *ret,
 	};
 
 	return elfcore_parse(&source.source, ret, err);
+}
+
+#define X86_64 62
+#define I386   3
+
+/** The core that is built, and what parse() made of it last. */
+static struct build b;
+static struct dump_image image;
+
+static inline enum mvmi_status parse_error(struct mvmi_error *err)
+{
+	struct dump_image parsed = { 0 };
+	enum mvmi_status status;
+
+	image_fini(&image);
+	status = parse_bytes((struct mvmi_bytes){ b.bytes, b.len }, &parsed,
+			     err);
+	if (status == MVMI_OK)
+		image = parsed;
+	return status;
+}
+
+static inline enum mvmi_status parse(void)
+{
+	return parse_error(NULL);
+}
+
+static inline bool has(unsigned vcpu, enum mvmi_reg reg)
+{
+	return vcpu < image.vcpu_count &&
+	       mvmi_regset_has(image.vcpus[vcpu].valid, reg);
+}
+
+static inline bool is(unsigned vcpu, enum mvmi_reg reg, uint64_t value)
+{
+	return has(vcpu, reg) &&
+	       *mvmi_regs_scalar(&image.vcpus[vcpu], reg) == value;
+}
+
+/** A core with some memory, notes to follow. @return where they start. */
+static inline size_t start_with_notes(void)
+{
+	build_start(&b, 8, X86_64, 2);
+	build_load(&b, 0, 16, 0x11);
+	return b.len;
 }
 
 #endif /* MICROVMI_TEST_DUMP_ELF_H */
