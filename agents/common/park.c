@@ -99,7 +99,7 @@ static bool all_are_calm(struct agent *agent)
 
 bool agent_hold(struct agent *agent, uint32_t timeout_ms)
 {
-	uint64_t end = now_ns() + timeout_ms * NS_PER_MS;
+	uint64_t end = clock_ns() + timeout_ms * NS_PER_MS;
 
 	atomic_fetch_add(&agent->holds, 1);
 	for (;;) {
@@ -107,7 +107,7 @@ bool agent_hold(struct agent *agent, uint32_t timeout_ms)
 
 		if (all_are_calm(agent))
 			return true;
-		if (now_ns() >= end || atomic_load(&agent->ends)) {
+		if (clock_ns() >= end || atomic_load(&agent->ends)) {
 			agent_release(agent, 1);
 			return false;
 		}
@@ -124,7 +124,7 @@ void agent_release(struct agent *agent, uint32_t count)
 bool agent_vcpu_is_held(struct agent *agent, uint32_t vcpu, uint32_t timeout_ms)
 {
 	bool others = atomic_load(&agent->holds) > 1;
-	uint64_t end = now_ns() + timeout_ms * NS_PER_MS;
+	uint64_t end = clock_ns() + timeout_ms * NS_PER_MS;
 
 	if (!others && atomic_load(&agent->vcpus[vcpu].state) == VCPU_RUNS)
 		return false;
@@ -133,7 +133,7 @@ bool agent_vcpu_is_held(struct agent *agent, uint32_t vcpu, uint32_t timeout_ms)
 
 		if (is_calm(agent, vcpu))
 			break;
-		if (now_ns() >= end || atomic_load(&agent->ends))
+		if (clock_ns() >= end || atomic_load(&agent->ends))
 			return false;
 		futex_wait(&agent->calm, calm, KICK_NS);
 	}

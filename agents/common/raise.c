@@ -35,7 +35,7 @@ static uint64_t deadline_of(struct channel *channel)
 {
 	uint64_t ms = atomic_load(&channel->deadline_ms);
 
-	return ms ? now_ns() + ms * NS_PER_MS : 0;
+	return ms ? clock_ns() + ms * NS_PER_MS : 0;
 }
 
 /** A deadline passed, or would: the client is no longer waited for. */
@@ -73,7 +73,7 @@ static bool ring_wait(struct raising *raising)
 	agent_vcpu_calm(agent, vcpu, VCPU_FULL);
 	while (!atomic_load(&channel->detached)) {
 		uint32_t head = SHARED_LOAD(&ring->head);
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns();
 
 		if (ring_has_room(raising))
 			break;
@@ -202,14 +202,14 @@ spin(struct channel *channel, struct agent_slot *slot, uint32_t raised)
 
 	if (ns == 0)
 		return SHARED_LOAD(&slot->state) != raised;
-	end = now_ns() + (ns < SPIN_NS_MAX ? ns : SPIN_NS_MAX);
+	end = clock_ns() + (ns < SPIN_NS_MAX ? ns : SPIN_NS_MAX);
 	do {
 		for (unsigned i = 0; i < 64; i++) {
 			if (SHARED_LOAD(&slot->state) != raised)
 				return true;
 			__builtin_ia32_pause();
 		}
-	} while (now_ns() < end);
+	} while (clock_ns() < end);
 	return false;
 }
 
@@ -219,14 +219,14 @@ await(struct channel *channel, struct agent_slot *slot, uint64_t generation)
 {
 	uint32_t raised = agent_slot_word(generation, AGENT_SLOT_RAISED);
 	bool over = spin(channel, slot, raised);
-	uint64_t began = now_ns();
+	uint64_t began = clock_ns();
 
 	while (!over && SHARED_LOAD(&slot->state) == raised &&
 	       !atomic_load(&channel->detached)) {
 		/* Anew each time: the client may change it. */
 		uint64_t ms = atomic_load(&channel->deadline_ms);
 		uint64_t end = ms ? began + ms * NS_PER_MS : 0;
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns();
 
 		if (end && now >= end)
 			break;
@@ -290,7 +290,7 @@ static bool tell(struct raising *raising)
 	struct channel *channel = raising->channel;
 	struct wanted wanted;
 
-	sight->event->time_ns = now_ns();
+	sight->event->time_ns = clock_ns();
 	post_all(raising);
 	/* The lock may have been given up: another client, other wishes. */
 	wanted = subscriptions_match_sync(agent, sight);

@@ -7,16 +7,9 @@
 #include <stdatomic.h>
 
 #include "agent.h"
+#include "drivers/agent/shared.h"
 
 #define AGENT_CLIENTS_MAX 32
-
-/*
- * Words of shared memory are atomics to both sides: the wire's structs are
- * plain, so that they are the same for every compiler.
- */
-#define SHARED_LOAD(ptr)       __atomic_load_n(ptr, __ATOMIC_SEQ_CST)
-#define SHARED_STORE(ptr, val) __atomic_store_n(ptr, val, __ATOMIC_SEQ_CST)
-#define SHARED_ADD(ptr, val)   __atomic_fetch_add(ptr, val, __ATOMIC_SEQ_CST)
 
 /** One controller's shared memory. Lives until its last user lets go of it. */
 struct channel {
@@ -168,14 +161,5 @@ void client_open(struct agent *agent, int fd);
 bool client_serve(struct agent *agent, struct client *client);
 /** Undo whatever it set up. */
 void client_close(struct agent *agent, struct client *client);
-
-/* futex.c */
-
-#define NS_PER_MS UINT64_C(1000000)
-
-/** Wait while the word has the value, no longer than that. */
-void futex_wait(void *word, uint32_t value, uint64_t timeout_ns);
-void futex_wake(void *word);
-uint64_t now_ns(void);
 
 #endif /* MICROVMI_AGENT_STATE_H */

@@ -134,7 +134,7 @@ static bool matches_place(const struct agent_subscription *what,
 
 static bool matches_mask(uint64_t value, uint64_t wanted, uint64_t mask)
 {
-	return ((value ^ wanted) & mask) == 0;
+	return mvmi_match_accepts((struct mvmi_match){ wanted, mask }, value);
 }
 
 static bool

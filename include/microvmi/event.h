@@ -101,8 +101,8 @@ enum mvmi_event_field {
 enum mvmi_event_filter {
 	MVMI_FILTER_INDEX = 1 << 0,	/**< one MSR, port, leaf, DR */
 	MVMI_FILTER_VECTOR = 1 << 1,	/**< some exception vectors */
-	MVMI_FILTER_VALUE = 1 << 2,	/**< (value & mask) == match */
-	MVMI_FILTER_CR3 = 1 << 3,	/**< (CR3 & mask) == match */
+	MVMI_FILTER_VALUE = 1 << 2,	/**< the value, under a mask */
+	MVMI_FILTER_CR3 = 1 << 3,	/**< CR3, under a mask */
 	MVMI_FILTER_RANGE = 1 << 4,	/**< gpa or gva range */
 	MVMI_FILTER_VCPU = 1 << 5,	/**< some vCPUs */
 	MVMI_FILTER_PAGE_WALK = 1 << 6, /**< leave page-walk accesses out */
@@ -132,6 +132,12 @@ struct mvmi_match {
 	uint64_t value;
 	uint64_t mask;
 };
+
+/** Whether a value has the bits of match.value that are in match.mask. */
+static inline bool mvmi_match_accepts(struct mvmi_match match, uint64_t value)
+{
+	return ((value ^ match.value) & match.mask) == 0;
+}
 
 /** What to catch. Zero means default everywhere. */
 struct mvmi_subscription {

@@ -61,7 +61,7 @@ static bool passes_vcpu(const struct bp *bp, const struct mvmi_event *event)
 
 static bool passes_cr3(const struct bp *bp, const struct mvmi_regs *regs)
 {
-	return ((regs->x86.cr3 ^ bp->cr3.value) & bp->cr3.mask) == 0;
+	return mvmi_match_accepts(bp->cr3, regs->x86.cr3);
 }
 
 /** Whether a passage is one of this breakpoint, by all but the condition. */

@@ -40,11 +40,6 @@ filter_check(const struct mvmi_subscription *what,
 	return MVMI_OK;
 }
 
-static bool matches(struct mvmi_match match, uint64_t value)
-{
-	return ((value ^ match.value) & match.mask) == 0;
-}
-
 static bool in_range(const struct mvmi_subscription *what, uint64_t addr)
 {
 	uint64_t len = what->len ? what->len : 1;
@@ -90,11 +85,11 @@ bool filter_accept(const struct mvmi_subscription *what,
 		return false;
 	if ((filters & MVMI_FILTER_VALUE) &&
 	    (!(event->fields & MVMI_FIELD_VALUE) ||
-	     !matches(what->value, event->value)))
+	     !mvmi_match_accepts(what->value, event->value)))
 		return false;
 	if ((filters & MVMI_FILTER_CR3) &&
 	    (!regs || !mvmi_regset_has(regs->valid, MVMI_REG_CR3) ||
-	     !matches(what->cr3, regs->x86.cr3)))
+	     !mvmi_match_accepts(what->cr3, regs->x86.cr3)))
 		return false;
 	if ((filters & MVMI_FILTER_RANGE) && !touches(what, event))
 		return false;

@@ -6,24 +6,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/util.h"
 #include "drivers/agent/client.h"
+#include "drivers/agent/shared.h"
 #include "drivers/agent/wire.h"
-
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
 
 /* Whether the far side still lives is asked so often while there are none. */
 #define LOOK_NS (50 * NS_PER_MS)
@@ -33,32 +27,7 @@
 #define SPIN_AGAIN    64
 
 /* Asynchronous events have ids that no reply fits. */
-#define ASYNC_BIT   (UINT64_C(1) << 63)
-
-#define LOAD(ptr)   __atomic_load_n(ptr, __ATOMIC_SEQ_CST)
-#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
-#define TAKE(ptr)   __atomic_exchange_n(ptr, 0, __ATOMIC_SEQ_CST)
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
-static void futex_wake(uint32_t *word)
-{
-	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-static void futex_wait(uint32_t *word, uint32_t value, uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / NS_PER_S),
-			       .tv_nsec = (long)(ns % NS_PER_S) };
-
-	(void)syscall(SYS_futex, word, FUTEX_WAIT, value, &ts, NULL, 0);
-}
+#define ASYNC_BIT (UINT64_C(1) << 63)
 
 /* ---- the mapping -------------------------------------------------------- */
 
@@ -134,7 +103,7 @@ agent_client_map(struct agent_client *client, uint32_t len, int memory_fd,
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
 		c->spin_max_ns = AGENT_SPIN_NS;
 	c->spin_ns = c->spin_max_ns;
-	STORE(&c->shared->spin_ns, c->spin_ns);
+	SHARED_STORE(&c->shared->spin_ns, c->spin_ns);
 	/* Who asked for something to wait on as a reader gets more now. */
 	if (client->poll_fd >= 0)
 		(void)agent_client_waitable(client);
@@ -174,14 +143,14 @@ uint64_t agent_client_incarnation(const struct agent_client *client)
 {
 	const struct agent_shared *shared = client->channel.shared;
 
-	return shared ? LOAD(&shared->incarnation) : 1;
+	return shared ? SHARED_LOAD(&shared->incarnation) : 1;
 }
 
 uint64_t agent_client_overdue(const struct agent_client *client)
 {
 	const struct agent_shared *shared = client->channel.shared;
 
-	return shared ? LOAD(&shared->overdue) : 0;
+	return shared ? SHARED_LOAD(&shared->overdue) : 0;
 }
 
 /* ---- fetching ----------------------------------------------------------- */
@@ -234,12 +203,12 @@ take_async(struct agent_client *client, uint32_t vcpu, struct mvmi_event *ret)
 		if (count > AGENT_RING_LEN) {
 			/* It lies: what there was is lost. */
 			c->heads[vcpu] = tail;
-			STORE(&ring->head, tail);
+			SHARED_STORE(&ring->head, tail);
 			return false;
 		}
 		memcpy(&wire, &ring->entries[c->heads[vcpu] % AGENT_RING_LEN],
 		       sizeof(wire));
-		STORE(&ring->head, ++c->heads[vcpu]);
+		SHARED_STORE(&ring->head, ++c->heads[vcpu]);
 		/* Who waits for room gets much, and a wake for all of it. */
 		if (count == AGENT_RING_LEN / 2)
 			futex_wake(&ring->head);
@@ -250,7 +219,7 @@ take_async(struct agent_client *client, uint32_t vcpu, struct mvmi_event *ret)
 		ret->async = true;
 		ret->id.vcpu = vcpu;
 		ret->id.generation = ++c->last_async | ASYNC_BIT;
-		ret->lost = LOAD(&ring->lost);
+		ret->lost = SHARED_LOAD(&ring->lost);
 		take_place(client, ret, &wire);
 		return true;
 	}
@@ -277,7 +246,7 @@ take_sync(struct agent_client *client, uint32_t vcpu, struct mvmi_event *ret)
 {
 	struct agent_channel *c = &client->channel;
 	struct agent_slot *slot = slot_of(c, vcpu);
-	uint32_t state = LOAD(&slot->state);
+	uint32_t state = SHARED_LOAD(&slot->state);
 	const struct mvmi_event_desc *desc;
 	struct agent_event wire;
 
@@ -293,7 +262,7 @@ take_sync(struct agent_client *client, uint32_t vcpu, struct mvmi_event *ret)
 	wire_take_event(ret, &wire, desc);
 	ret->id.vcpu = vcpu;
 	ret->id.generation = wire.generation;
-	ret->lost = LOAD(&ring_of(c, vcpu)->lost);
+	ret->lost = SHARED_LOAD(&ring_of(c, vcpu)->lost);
 	c->fetched[vcpu] = wire.generation;
 	if (wire.known & AGENT_KNOWS_REGS) {
 		struct agent_regs regs;
@@ -314,10 +283,10 @@ static bool collect(struct agent_channel *c)
 	bool any = false;
 
 	for (uint32_t w = 0; w < words; w++) {
-		if (LOAD(&c->shared->pending[w]))
-			c->todo[w] |= TAKE(&c->shared->pending[w]);
-		if (LOAD(&c->shared->ready[w]))
-			c->todo[w] |= TAKE(&c->shared->ready[w]);
+		if (SHARED_LOAD(&c->shared->pending[w]))
+			c->todo[w] |= SHARED_TAKE(&c->shared->pending[w]);
+		if (SHARED_LOAD(&c->shared->ready[w]))
+			c->todo[w] |= SHARED_TAKE(&c->shared->ready[w]);
 		any |= c->todo[w] != 0;
 	}
 	return any;
@@ -367,7 +336,7 @@ static void learn(struct agent_channel *c, uint32_t ns, bool success)
 	if (ns == c->spin_ns)
 		return;
 	c->spin_ns = ns;
-	STORE(&c->shared->spin_ns, ns);
+	SHARED_STORE(&c->shared->spin_ns, ns);
 }
 
 /** Look again for a while. @return whether the doorbell rang. */
@@ -375,7 +344,7 @@ static bool spin(struct agent_client *client, uint64_t until)
 {
 	struct agent_channel *c = &client->channel;
 	uint32_t ns = c->spin_ns;
-	uint32_t bell = LOAD(&c->shared->doorbell);
+	uint32_t bell = SHARED_LOAD(&c->shared->doorbell);
 	bool rang = false;
 	uint64_t end;
 
@@ -384,10 +353,10 @@ static bool spin(struct agent_client *client, uint64_t until)
 		ns = c->spin_max_ns / 4;
 	if (ns == 0)
 		return false;
-	end = MIN(now_ns() + ns, until);
-	while (!rang && now_ns() < end) {
+	end = MIN(clock_ns() + ns, until);
+	while (!rang && clock_ns() < end) {
 		for (unsigned i = 0; i < 64 && !rang; i++) {
-			rang = LOAD(&c->shared->doorbell) != bell;
+			rang = SHARED_LOAD(&c->shared->doorbell) != bell;
 			__builtin_ia32_pause();
 		}
 	}
@@ -399,15 +368,15 @@ static bool spin(struct agent_client *client, uint64_t until)
 static void sleep_until(struct agent_client *client, uint64_t until)
 {
 	struct agent_channel *c = &client->channel;
-	uint32_t bell = LOAD(&c->shared->doorbell);
+	uint32_t bell = SHARED_LOAD(&c->shared->doorbell);
 	uint64_t now;
 
-	STORE(&c->shared->sleeping, AGENT_SLEEPS_FUTEX);
-	now = now_ns();
+	SHARED_STORE(&c->shared->sleeping, AGENT_SLEEPS_FUTEX);
+	now = clock_ns();
 	if (!collect(c) && now < until)
 		futex_wait(&c->shared->doorbell, bell,
 			   MIN(until - now, LOOK_NS));
-	STORE(&c->shared->sleeping, AGENT_AWAKE);
+	SHARED_STORE(&c->shared->sleeping, AGENT_AWAKE);
 }
 
 static enum mvmi_status
@@ -433,7 +402,7 @@ static enum mvmi_status wait_for_end(struct agent_client *client,
 	for (;;) {
 		enum mvmi_status status = agent_client_lives(client, err);
 		struct timespec ts = { .tv_nsec = (long)LOOK_NS };
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns();
 
 		if (status != MVMI_OK)
 			return status;
@@ -452,15 +421,15 @@ wait_for_event(struct agent_client *client, uint64_t until,
 	struct agent_shared *shared = client->channel.shared;
 	uint64_t looked = 0;
 
-	if (LOAD(&shared->stalled))
-		STORE(&shared->stalled, 0);
+	if (SHARED_LOAD(&shared->stalled))
+		SHARED_STORE(&shared->stalled, 0);
 	for (;;) {
 		uint64_t now;
 
 		if (take(client, ret))
 			return MVMI_OK;
-		now = now_ns();
-		if (now - looked >= LOOK_NS || LOAD(&shared->gone)) {
+		now = clock_ns();
+		if (now - looked >= LOOK_NS || SHARED_LOAD(&shared->gone)) {
 			enum mvmi_status status =
 				agent_client_lives(client, err);
 
@@ -485,7 +454,7 @@ static void arm_poll(struct agent_client *client)
 		return;
 	if (read(c->doorbell_fd, &count, sizeof(count)) < 0)
 		count = 0;
-	STORE(&c->shared->sleeping, AGENT_SLEEPS_POLL);
+	SHARED_STORE(&c->shared->sleeping, AGENT_SLEEPS_POLL);
 	if (!collect(c))
 		return;
 	count = 1;
@@ -497,9 +466,9 @@ enum mvmi_status
 agent_client_next(struct agent_client *client, int timeout_ms,
 		  struct mvmi_event *ret, struct mvmi_error *err)
 {
-	uint64_t until = timeout_ms < 0
-				 ? UINT64_MAX
-				 : now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+	uint64_t until =
+		timeout_ms < 0 ? UINT64_MAX
+			       : clock_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 	struct mvmi_event event;
 	enum mvmi_status status;
 
@@ -559,14 +528,14 @@ agent_client_reply(struct agent_client *client, struct mvmi_event_id id,
 	if (!c->shared || id.vcpu >= c->slots || id.generation == 0 ||
 	    c->fetched[id.vcpu] != id.generation)
 		return fail(err, MVMI_ERR_STALE, "that event is gone");
-	if (LOAD(&c->shared->stalled))
-		STORE(&c->shared->stalled, 0);
+	if (SHARED_LOAD(&c->shared->stalled))
+		SHARED_STORE(&c->shared->stalled, 0);
 	slot = slot_of(c, id.vcpu);
 	c->fetched[id.vcpu] = 0;
 	wire_put_reply(&slot->reply, id.vcpu, reply);
 	if (__atomic_compare_exchange_n(&slot->state, &raised, replied, false,
 					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-		if (LOAD(&slot->sleeps))
+		if (SHARED_LOAD(&slot->sleeps))
 			futex_wake(&slot->state);
 		return MVMI_OK;
 	}

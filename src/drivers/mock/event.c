@@ -53,10 +53,10 @@ matches_value(const struct mvmi_subscription *what,
 	      1))
 		return false;
 	if ((what->filters & MVMI_FILTER_VALUE) &&
-	    (event->value & what->value.mask) != what->value.value)
+	    !mvmi_match_accepts(what->value, event->value))
 		return false;
 	return !(what->filters & MVMI_FILTER_CR3) ||
-	       (cpu->regs.cr3 & what->cr3.mask) == what->cr3.value;
+	       mvmi_match_accepts(what->cr3, cpu->regs.cr3);
 }
 
 static bool matches(const struct mvmi_subscription *what,
