@@ -54,7 +54,7 @@ def main():
             good &= compile_alone(name,
                                   ['g++', '-xc++', '-std=c++14'] + STRICT)
         elif not path.startswith('subprojects/'):
-            own = ['-I' + os.path.dirname(path)]
+            own = ['-iquote', os.path.dirname(path)]
             good &= compile_alone(path, ['gcc', '-xc', '-std=gnu17'] + STRICT +
                                   INTERNAL + own)
     sys.exit(0 if good else 1)
