@@ -139,57 +139,6 @@ static uint8_t btf_skip_record(struct cursor *c)
 	return kind;
 }
 
-/** Whether a whole blob begins here: sections in bounds, records to the end. */
-static bool btf_is_whole(struct mvmi_bytes bytes, size_t *len)
-{
-	struct btf_header hdr;
-	const uint8_t *body;
-	struct cursor c;
-
-	if (btf_read_header(bytes, &hdr, NULL) != MVMI_OK ||
-	    hdr.records_len == 0 || hdr.strings_len == 0)
-		return false;
-	body = bytes.ptr + hdr.len;
-	if (body[hdr.strings_off] != '\0' ||
-	    body[hdr.strings_off + (hdr.strings_len - 1)] != '\0')
-		return false;
-	c = cursor_of(
-		(struct mvmi_bytes){ body + hdr.records_off, hdr.records_len });
-	while (c.rest.len && btf_skip_record(&c) != 0 && cursor_ok(&c))
-		;
-	*len = hdr.blob_len;
-	return c.rest.len == 0 && cursor_ok(&c);
-}
-
-bool btf_find(struct mvmi_bytes memory, size_t from, size_t *off, size_t *len)
-{
-	/* Magic, version, no flags. */
-	const uint32_t needle = BTF_VERSION << 16 | BTF_MAGIC;
-	size_t at = from > SIZE_MAX - 3 ? memory.len : (from + 3) & ~(size_t)3;
-
-	while (at < memory.len && memory.len - at >= BTF_HEADER_LEN) {
-		uint64_t two = load_le64(memory.ptr + at);
-		size_t found_len;
-
-		/* Two words at a time: this loop sees all of a guest's RAM. */
-		if ((uint32_t)two != needle && two >> 32 != needle) {
-			at += 8;
-			continue;
-		}
-		if ((uint32_t)two != needle)
-			at += 4;
-		if (btf_is_whole((struct mvmi_bytes){ memory.ptr + at,
-						      memory.len - at },
-				 &found_len)) {
-			*off = at;
-			*len = found_len;
-			return true;
-		}
-		at += 4;
-	}
-	return false;
-}
-
 /** Note where each record is. */
 static enum mvmi_status
 btf_list_records(struct mvmi_types *types, struct mvmi_error *err)

@@ -19,7 +19,6 @@
 #include "base/le.h"
 #include "base/map.h"
 
-#define btf_find	 mvmi__btf_find
 #define btf_has_magic	 mvmi__btf_has_magic
 #define btf_parse	 mvmi__btf_parse
 #define btf_parse_split	 mvmi__btf_parse_split
@@ -118,19 +117,6 @@ struct btf_record {
 
 /** Whether bytes begin as BTF of this byte order does. */
 bool btf_has_magic(struct mvmi_bytes bytes);
-
-/**
- * Find a whole blob of BTF that begins at a multiple of 4 in raw memory, as
- * it does in every kernel that was seen (page-aligned since 6.16).
- *
- * A running kernel also holds copies of the mere header (in struct btf); those
- * are told apart by what follows. What is found still needs btf_parse().
- *
- * @param from  Where to begin: 0, or past what was found before.
- * @param off   Its first byte in memory; on true only.
- * @param len   Its length in bytes; on true only.
- */
-bool btf_find(struct mvmi_bytes memory, size_t from, size_t *off, size_t *len);
 
 /**
  * Check BTF and index it.

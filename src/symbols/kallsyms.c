@@ -125,18 +125,3 @@ kallsyms_parse(const struct kallsyms_image *image, size_t tokens,
 	symbols_builder_fini(&builder);
 	return status;
 }
-
-const char *kallsyms_rule_name(enum kallsyms_rule rule)
-{
-	switch (rule) {
-	case KALLSYMS_ABSOLUTE:
-		return "absolute";
-	case KALLSYMS_PERCPU:
-		return "base-relative, per-CPU symbols absolute";
-	case KALLSYMS_BASE:
-		return "base-relative";
-	case KALLSYMS_PLACE:
-		return "place-relative";
-	}
-	return "unknown";
-}

@@ -14,7 +14,6 @@
 
 #define kallsyms_find_tokens mvmi__kallsyms_find_tokens
 #define kallsyms_parse	     mvmi__kallsyms_parse
-#define kallsyms_rule_name   mvmi__kallsyms_rule_name
 
 /** More than any kernel has, by a factor of ten. */
 #define KALLSYMS_MAX_COUNT ((size_t)1 << 22)
@@ -83,8 +82,5 @@ enum mvmi_status
 kallsyms_parse(const struct kallsyms_image *image, size_t tokens,
 	       struct mvmi_symbols **ret, struct kallsyms_layout *ret_layout,
 	       struct mvmi_error *err);
-
-/** E.g. "base-relative". */
-const char *kallsyms_rule_name(enum kallsyms_rule rule);
 
 #endif /* MICROVMI_SYMBOLS_KALLSYMS_H */

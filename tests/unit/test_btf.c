@@ -479,31 +479,6 @@ static void a_type_that_is_not_there_is_corrupt(void)
 	CHECK(REFUSED(MVMI_ERR_CORRUPT, STR_NODE, INFO(BTF_DECL_TAG, 0), 9, 0));
 }
 
-static void a_scan_passes_over_mere_headers(void)
-{
-	static uint8_t memory[16384];
-	struct blob b;
-	struct mvmi_bytes src = blob_nodes(&b);
-	size_t off = 0;
-	size_t len = 0;
-
-	memset(memory, 0, sizeof(memory));
-	memcpy(memory + 64, b.raw, BTF_HEADER_LEN);
-	memcpy(memory + 2050, b.raw, src.len); /* not at a multiple of 4 */
-	memcpy(memory + 4100, b.raw, src.len);
-	memcpy(memory + 8192, b.raw, src.len);
-	memory[8192 + src.len - 1] = 'x'; /* strings without end */
-	memcpy(memory + sizeof(memory) - 16, b.raw, 16);
-	src = (struct mvmi_bytes){ memory, sizeof(memory) };
-	CHECK(btf_find(src, 0, &off, &len));
-	CHECK(off == 4100 && len == b.len);
-	CHECK(btf_find(src, 4097, &off, &len) && off == 4100);
-	CHECK(!btf_find(src, off + 1, &off, &len));
-	CHECK(!btf_find(src, SIZE_MAX, &off, &len));
-	CHECK(!btf_find((struct mvmi_bytes){ NULL, 0 }, 0, &off, &len));
-	CHECK(off == 4100 && len == b.len);
-}
-
 static void destroying_nothing_is_a_no_op(void)
 {
 	mvmi_types_destroy(NULL);
@@ -517,5 +492,4 @@ TESTS(T(a_struct_has_its_members), T(an_enum_has_its_constants),
       T(a_lying_header_is_corrupt), T(strings_end_and_begin_empty),
       T(a_name_without_end_is_a_limit), T(a_vlen_past_the_end_is_corrupt),
       T(a_name_past_the_strings_is_corrupt),
-      T(a_type_that_is_not_there_is_corrupt),
-      T(a_scan_passes_over_mere_headers), T(destroying_nothing_is_a_no_op))
+      T(a_type_that_is_not_there_is_corrupt), T(destroying_nothing_is_a_no_op))

@@ -218,6 +218,21 @@ static void kernel_without_kallsyms_is_found_by_its_types(void)
 	CHECK(strcmp(info.release, "6.16.0-test") == 0);
 }
 
+/** The kernel's own struct btf has a copy of the header; others may lie. */
+static void mere_headers_of_types_are_passed_over(void)
+{
+	uint8_t *types;
+
+	make_guest(false, true);
+	wipe_kallsyms();
+	forget_registers();
+	wipe_vmcoreinfo();
+	types = ramvm.ram + LGEN_GPA + LGEN_BTF;
+	memcpy(ramvm.ram + LGEN_VMCOREINFO, types, BTF_HEADER_LEN);
+	memcpy(ramvm.ram + LGEN_VMCOREINFO + 1028, types, BTF_HEADER_LEN + 100);
+	CHECK(found("init_task", "page tables"));
+}
+
 static void of_five_levels_the_false_root_of_four_is_not_taken(void)
 {
 	struct mvmi_os_info info;
@@ -650,6 +665,7 @@ TESTS(T(registers_lead_to_the_kernel), T(five_levels_are_told_by_cr4),
       T(encryption_bit_is_dropped_from_root_and_entries),
       T(vmcoreinfo_leads_to_the_kernel), T(token_table_leads_to_the_kernel),
       T(kernel_without_kallsyms_is_found_by_its_types),
+      T(mere_headers_of_types_are_passed_over),
       T(of_five_levels_the_false_root_of_four_is_not_taken),
       T(real_mode_is_looked_past), T(no_linux_says_what_was_looked_for),
       T(page_tables_of_a_live_guest_have_the_last_word),
