@@ -43,71 +43,15 @@
 	/* Where no page is mapped. */
 	.set	NOWHERE, 0x50000000
 
-	.section .text, "ax"
-	.globl	start
-	.balign	4
-	.long	0x1badb002
-	.long	0
-	.long	-0x1badb002
+	.include "long_mode.inc"
 
-	.code32
-start:
-	cli
-	cld
-	mov	$PML4, %edi
-	xor	%eax, %eax
-	mov	$(3 * 4096 / 4), %ecx
-	rep stosl
-	movl	$(PML4 + 0x1003), PML4
-	movl	$(PML4 + 0x2003), PML4 + 0x1000
-	mov	$(PML4 + 0x2000), %edi
-	mov	$0x83, %eax
-	mov	$512, %ecx
-1:	mov	%eax, (%edi)
-	add	$0x200000, %eax
-	add	$8, %edi
-	loop	1b
-	mov	$0x6a0, %eax
-	mov	%eax, %cr4
-	mov	$PML4, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx
-	xor	%edx, %edx
-	mov	$0x901, %eax
-	wrmsr
-	mov	$0x80010033, %eax
-	mov	%eax, %cr0
-	lgdt	gdt_pointer
-	ljmp	$CODE, $long_mode
-
-	.code64
-long_mode:
-	mov	$DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	multiboot_start
+	clear_tables 3
+	map_first_gib
+	enter_long_mode
 	mov	$STACK, %esp
-	mov	$IDT, %edi		/* gates 0 to 31 */
-	mov	$handlers, %ebx
-	mov	$32, %ecx
-1:	mov	%bx, (%rdi)
-	movw	$CODE, 2(%rdi)
-	movw	$0x8e00, 4(%rdi)
-	mov	%ebx, %eax
-	shr	$16, %eax
-	mov	%ax, 6(%rdi)
-	movq	$0, 8(%rdi)
-	add	$16, %edi
-	add	$16, %ebx
-	loop	1b
-	lidt	idt_pointer
-	mov	$ready, %esi
-	mov	$0x3f8, %edx
-2:	lodsb
-	test	%al, %al
-	jz	gate
-	out	%al, %dx
-	jmp	2b
+	set_gates
+	say	ready
 
 gate:
 	out	%al, $0xed
@@ -192,19 +136,7 @@ round:
 	jmp	gate
 
 	/* Count, and go on past the instruction if it faulted. */
-	.balign	16
-handlers:
-	.set	vector, 0
-	.rept	32
-	.balign	16
-	.if	vector == 8 || (vector >= 10 && vector <= 14) || vector == 17
-	.else
-	pushq	$0
-	.endif
-	pushq	$vector
-	jmp	common
-	.set	vector, vector + 1
-	.endr
+	exception_stubs common
 common:
 	push	%rax
 	mov	8(%rsp), %eax
@@ -239,9 +171,7 @@ ready:
 	.asciz	"MICROVMI-READY mode=counting\n"
 
 	.balign	8
-gdt:	.quad	0
-	.quad	0x00af9b000000ffff
-	.quad	0x00cf93000000ffff
+gdt:	flat_segments
 gdt_end:
 gdt_pointer:
 	.word	gdt_end - gdt - 1

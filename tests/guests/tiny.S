@@ -19,8 +19,6 @@
 	.set	STATE, 0x110000
 	.set	PATCH, 0x120000
 	.set	PML4, 0x130000
-	.set	PDPT_LOW, 0x131000
-	.set	PD_LOW, 0x132000
 	.set	PDPT_HIGH, 0x133000
 	.set	PD_HIGH, 0x134000
 	.set	PT_HIGH, 0x135000
@@ -29,7 +27,6 @@
 	.set	IDT, 0x113000
 	.set	STACK, 0x140000
 	.set	PLAIN, 0x160000
-	.set	SERIAL, 0x3f8
 
 	.set	CODE, 0x08
 	.set	DATA, 0x10
@@ -43,57 +40,18 @@
 	wrmsr
 	.endm
 
-	.section .text, "ax"
-	.globl	start
-	.balign	4
-	.long	0x1badb002		/* multiboot header */
-	.long	0
-	.long	-0x1badb002
+	.include "long_mode.inc"
 
-	.code32
-start:
-	cli
-	cld
-	mov	$PML4, %edi		/* clear the six tables */
-	xor	%eax, %eax
-	mov	$(6 * 4096 / 4), %ecx
-	rep stosl
-
-	movl	$(PDPT_LOW + 3), PML4
+	multiboot_start
+	clear_tables 6
+	map_first_gib
 	movl	$(PDPT_HIGH + 3), PML4 + 288 * 8
-	movl	$(PD_LOW + 3), PDPT_LOW
 	movl	$(PD_HIGH + 3), PDPT_HIGH
 	movl	$(PT_HIGH + 3), PD_HIGH
 	movl	$(STATE + 1), PT_HIGH	/* present, read-only, */
 	movl	$0x80000000, PT_HIGH + 4	/* no-execute */
 
-	mov	$PD_LOW, %edi		/* 512 pages of 2 MiB */
-	mov	$0x83, %eax
-	mov	$512, %ecx
-1:	mov	%eax, (%edi)
-	add	$0x200000, %eax
-	add	$8, %edi
-	loop	1b
-
-	mov	$0x6a0, %eax		/* PAE, PGE, OSFXSR, OSXMMEXCPT */
-	mov	%eax, %cr4
-	mov	$PML4, %eax
-	mov	%eax, %cr3
-	mov	$0xc0000080, %ecx	/* EFER: SCE, LME, NXE */
-	xor	%edx, %edx
-	mov	$0x901, %eax
-	wrmsr
-	mov	$0x80010033, %eax	/* PG, WP, NE, ET, MP, PE */
-	mov	%eax, %cr0
-	lgdt	gdt_pointer
-	ljmp	$CODE, $long_mode
-
-	.code64
-long_mode:
-	mov	$DATA, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
+	enter_long_mode
 	mov	%eax, %fs
 	mov	%eax, %gs
 	mov	$STACK, %esp
@@ -155,16 +113,9 @@ no_simd:
 	jz	5f
 	msr	0xc0000103, 0, 0x2a
 5:
+	say	ready
 
-	mov	$ready, %esi
-	mov	$SERIAL, %edx
-3:	lodsb
-	test	%al, %al
-	jz	4f
-	out	%al, %dx
-	jmp	3b
-
-4:	movabs	$0xb0b0b0b0b0b0b0b0, %rbx
+	movabs	$0xb0b0b0b0b0b0b0b0, %rbx
 	movabs	$0xc0c0c0c0c0c0c0c0, %rcx
 	movabs	$0xd0d0d0d0d0d0d0d0, %rdx
 	movabs	$0x5151515151515151, %rsi
@@ -193,9 +144,7 @@ ready:
 
 	.balign	8
 gdt:
-	.quad	0
-	.quad	0x00af9b000000ffff	/* code, 64 bits */
-	.quad	0x00cf93000000ffff	/* data */
+	flat_segments
 	.quad	0x0000890000000067 | (TSS & 0xffff) << 16 | (TSS >> 16) << 32
 	.quad	0
 	.quad	0x0000820000000017 | (LDT & 0xffff) << 16 | (LDT >> 16) << 32
